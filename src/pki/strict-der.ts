@@ -1,0 +1,146 @@
+/** How deep and how many: a bound on the work that a hostile buffer can cause. */
+export interface DerLimits {
+  readonly maxDepth: number;
+  readonly maxNodes: number;
+}
+
+const DEFAULT_LIMITS: DerLimits = { maxDepth: 16, maxNodes: 512 };
+
+/** One DER value: `raw` is the whole of it, `content` what stands behind its tag and length. */
+export interface DerElement {
+  /** The identifier octet: class, constructed bit and number. */
+  readonly tag: number;
+  readonly raw: Uint8Array;
+  readonly content: Uint8Array;
+}
+
+const CONSTRUCTED = 0x20;
+const CLASS = 0xc0;
+const HIGH_TAG = 0x1f;
+
+const SEQUENCE = 0x10;
+const SET = 0x11;
+/** Universal types that X.509 and PKCS#10 use and that have no inner values: in DER they are primitive. */
+const PRIMITIVE_TYPES: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 10, 12, 18, 19, 20, 22, 23, 24, 26, 28, 30]);
+
+/**
+ * Holds a whole buffer against DER (X.690 §8, §10, §11): one value and not a byte more, definite and minimal lengths,
+ * minimal integers and object identifiers, BOOLEAN 00 or FF, primitive strings, zero unused bits, SET OF in order,
+ * one-octet tags of the types that X.509 uses. Answers what is wrong first, or undefined.
+ *
+ * The schema library below accepts BER, and bytes that it does not look at; nothing reaches it before this.
+ */
+export function checkStrictDer(bytes: Uint8Array, limits: DerLimits = DEFAULT_LIMITS): string | undefined {
+  const budget = { nodes: limits.maxNodes };
+  const one = readElement(bytes, 0);
+  if (typeof one === 'string') return one;
+  if (one.raw.length !== bytes.length) return `${bytes.length - one.raw.length} bytes follow the value`;
+  return checkElement(one, limits.maxDepth, budget);
+}
+
+/**
+ * The values that follow each other in `content`. Meant for what `checkStrictDer` has passed; where a value cannot be
+ * read the answer is undefined.
+ */
+export function derElements(content: Uint8Array): readonly DerElement[] | undefined {
+  const elements: DerElement[] = [];
+  for (let offset = 0; offset < content.length;) {
+    const element = readElement(content, offset);
+    if (typeof element === 'string') return undefined;
+    elements.push(element);
+    offset += element.raw.length;
+  }
+  return elements;
+}
+
+function readElement(bytes: Uint8Array, offset: number): DerElement | string {
+  const tag = bytes[offset];
+  const first = bytes[offset + 1];
+  if (tag === undefined || first === undefined) return `value cut off at byte ${offset}`;
+  if ((tag & HIGH_TAG) === HIGH_TAG) return `tag of several octets at byte ${offset}`;
+  let start = offset + 2;
+  let length = first;
+  if (first >= 0x80) {
+    const octets = first & 0x7f;
+    if (octets === 0) return `indefinite length at byte ${offset}`;
+    if (octets > 4) return `length of ${octets} octets at byte ${offset}`;
+    length = 0;
+    for (const octet of bytes.subarray(start, start + octets)) length = length * 256 + octet;
+    start += octets;
+    if (length < 0x80 || length < 256 ** (octets - 1)) return `length not minimal at byte ${offset}`;
+  }
+  const end = start + length;
+  if (end > bytes.length) return `value at byte ${offset} is longer than what holds it`;
+  return { tag, raw: bytes.subarray(offset, end), content: bytes.subarray(start, end) };
+}
+
+function checkElement(element: DerElement, depth: number, budget: { nodes: number }): string | undefined {
+  budget.nodes -= 1;
+  if (budget.nodes < 0) return 'too many values';
+  if (depth === 0) return 'values nested too deep';
+  const { tag } = element;
+  const constructed = (tag & CONSTRUCTED) !== 0;
+  if ((tag & CLASS) === 0) {
+    const type = tag & HIGH_TAG;
+    const problem = checkUniversal(type, constructed, element.content);
+    if (problem !== undefined) return problem;
+  }
+  return constructed ? checkChildren(element, depth, budget) : undefined;
+}
+
+function checkChildren(parent: DerElement, depth: number, budget: { nodes: number }): string | undefined {
+  let before: Uint8Array | undefined;
+  for (let offset = 0; offset < parent.content.length;) {
+    const child = readElement(parent.content, offset);
+    if (typeof child === 'string') return child;
+    const problem = checkElement(child, depth - 1, budget);
+    if (problem !== undefined) return problem;
+    if (parent.tag === (SET | CONSTRUCTED) && before !== undefined && Buffer.compare(before, child.raw) > 0) {
+      return 'SET not in order';
+    }
+    before = child.raw;
+    offset += child.raw.length;
+  }
+  return undefined;
+}
+
+function checkUniversal(type: number, constructed: boolean, content: Uint8Array): string | undefined {
+  if (type === SEQUENCE || type === SET) return constructed ? undefined : 'SEQUENCE or SET that is not constructed';
+  if (!PRIMITIVE_TYPES.has(type)) return `universal type ${type}, which X.509 does not use`;
+  if (constructed) return `universal type ${type} in constructed form`;
+  if (type === 1) {
+    return content.length === 1 && (content[0] === 0 || content[0] === 0xff) ? undefined : 'BOOLEAN not 00 or FF';
+  }
+  if (type === 2 || type === 10) return checkInteger(content);
+  if (type === 3) return checkBitString(content);
+  if (type === 5) return content.length === 0 ? undefined : 'NULL with content';
+  if (type === 6) return checkObjectIdentifier(content);
+  return undefined;
+}
+
+function checkInteger(content: Uint8Array): string | undefined {
+  const [first, second] = content;
+  if (first === undefined) return 'INTEGER without content';
+  if (second === undefined) return undefined;
+  const padded = (first === 0 && second < 0x80) || (first === 0xff && second >= 0x80);
+  return padded ? 'INTEGER not minimal' : undefined;
+}
+
+function checkBitString(content: Uint8Array): string | undefined {
+  const unused = content[0];
+  if (unused === undefined || unused > 7) return 'BIT STRING without a sane count of unused bits';
+  if (unused === 0) return undefined;
+  const last = content.length > 1 ? content.at(-1) : undefined;
+  return last === undefined || (last & ((1 << unused) - 1)) !== 0
+    ? 'BIT STRING with unused bits that are not zero'
+    : undefined;
+}
+
+function checkObjectIdentifier(content: Uint8Array): string | undefined {
+  let atStart = true;
+  for (const octet of content) {
+    if (atStart && octet === 0x80) return 'OBJECT IDENTIFIER not minimal';
+    atStart = octet < 0x80;
+  }
+  return content.length > 0 && atStart ? undefined : 'OBJECT IDENTIFIER cut off';
+}

@@ -1,0 +1,203 @@
+/** What the controllers need from outside, in their own words. Adapters implement these; tests may, too. */
+import type { CertificatePlan } from './pki/certificate-plan.ts';
+import type { TokenRecord, TokenSecretParts } from './tokens/token-secret.ts';
+
+export const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
+export const SERVING_SIGNER = 'kubernetes.io/kubelet-serving';
+/** The only two signers that this service ever touches, unless the cleaner is told otherwise. */
+export const KUBELET_SIGNERS = [CLIENT_SIGNER, SERVING_SIGNER] as const;
+
+/** Who made a CSR, as the API server authenticated it; the client cannot influence any of it. */
+export interface Requester {
+  readonly username: string;
+  readonly uid: string;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  /** Others can write these times: never the only proof of age. Milliseconds since the epoch. */
+  readonly lastUpdateTime: number | undefined;
+  readonly lastTransitionTime: number | undefined;
+}
+
+/** A CertificateSigningRequest, every field required and of one shape whether it came from a list or a watch. */
+export interface Csr {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** Set by the API server, in ms since the epoch. */
+  readonly createdAt: number;
+  /** Echoed on every write: what a PUT does not send is wiped. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly finalizers: readonly string[];
+  readonly beingDeleted: boolean;
+  readonly signerName: string;
+  readonly requester: Requester;
+  readonly usages: readonly string[];
+  readonly expirationSeconds: number | undefined;
+  /** The bytes of `spec.request`: PEM text as the requester sent it. Empty once a certificate is there or Denied. */
+  readonly request: Uint8Array;
+  readonly conditions: readonly Condition[];
+  /** A certificate stands in the status. Its PEM is not kept: 50,000 settled CSRs must fit into memory. */
+  readonly issued: boolean;
+  /** End of that certificate, ms since the epoch; undefined when there is none or it is unreadable. */
+  readonly certificateNotAfter: number | undefined;
+}
+
+/** Writes to CSRs. Every write names uid and resourceVersion; a `Conflict` or `NotFound` is an ordinary outcome. */
+export interface CsrWriter {
+  /** Reads one CSR afresh; undefined when it is gone. */
+  get(name: string, signal: AbortSignal): Promise<Csr | undefined>;
+  /** Adds Approved or Denied through `/approval`. Answers the CSR as it is after the write. */
+  decide(csr: Csr, type: 'Approved' | 'Denied', reason: string, message: string, signal: AbortSignal): Promise<Csr>;
+  /** Puts the certificate into the status. */
+  issue(csr: Csr, certificatePem: string, signal: AbortSignal): Promise<Csr>;
+  /** Adds Failed: for what can never succeed. */
+  fail(csr: Csr, reason: string, message: string, signal: AbortSignal): Promise<Csr>;
+  /** Deletes exactly this version of this CSR. */
+  remove(csr: Csr, signal: AbortSignal): Promise<void>;
+}
+
+/** What an informer keeps and what the controllers read from it. */
+export interface Store<T> {
+  get(key: string): T | undefined;
+  values(): Iterable<T>;
+  readonly size: number;
+  /** False until the first complete list, and whenever the watch has been silent for too long. */
+  fresh(): boolean;
+}
+
+export type AccessKind = 'nodeclient' | 'selfnodeclient';
+export interface AccessAnswer {
+  readonly allowed: boolean;
+  /** What the authorizer said, such as the name of the binding. */
+  readonly reason: string;
+}
+
+/** SubjectAccessReview for creating `certificatesigningrequests/nodeclient` or `/selfnodeclient` (upstream sarapprove.go). */
+export interface AccessReviewer {
+  review(kind: AccessKind, subject: Requester, signal: AbortSignal): Promise<AccessAnswer>;
+}
+
+/** The bootstrap-token Secrets in kube-system. */
+export interface TokenSecrets {
+  list(signal: AbortSignal): Promise<TokenRecord[]>;
+  get(id: string, signal: AbortSignal): Promise<TokenRecord | undefined>;
+  /** With the secret part: for an admin who asks to see it. */
+  reveal(id: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Throws `AlreadyExists` when the ID is taken. */
+  create(secret: TokenSecretParts, signal: AbortSignal): Promise<TokenRecord>;
+  /** Takes the publishing mark off: the token is in Vault now. */
+  markPublished(record: TokenRecord, signal: AbortSignal): Promise<void>;
+  /** Deletes with uid and resourceVersion as preconditions; gone is fine. */
+  remove(record: TokenRecord, signal: AbortSignal): Promise<void>;
+}
+
+/** What cloud-init reads from Vault: all that a machine needs for its bootstrap kubeconfig. */
+export interface PublishedToken {
+  /** `<id>.<secret>`. */
+  readonly token: string;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+  /** URL of the API server as nodes reach it. */
+  readonly server: string;
+  /** PEM. */
+  readonly caCertificate: string;
+}
+
+/** What stands at a path in Vault, without the secret. */
+export interface PublicationState {
+  /** `live`: can be fetched; `gone`: expired, deleted or destroyed, a tombstone stands there; `absent`: nothing. */
+  readonly kind: 'live' | 'gone' | 'absent';
+  /** The version to hand to `publish` so that nobody else's write is overwritten; 0 for `absent`. */
+  readonly version: number;
+  readonly tokenId: string | undefined;
+  /** ms since the epoch of the last write. */
+  readonly updatedAt: number | undefined;
+}
+
+/** Tokens in Vault's KV, at paths such as `nodes/worker-17`. */
+export interface TokenPublications {
+  /** Paths below `folder` (`nodes` or `pools`), each with its folder; empty when there is none. */
+  list(folder: string, signal: AbortSignal): Promise<string[]>;
+  state(path: string, signal: AbortSignal): Promise<PublicationState>;
+  /**
+   * Writes the metadata (token ID, lifetime), then the data with check-and-set on `version`.
+   * Throws `Conflict` when another write came first; an ambiguous time-out is resolved by reading back.
+   */
+  publish(
+    path: string,
+    tokenId: string,
+    entry: PublishedToken,
+    version: number,
+    lifetimeMs: number,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Destroys every version so that nobody can fetch it any more, and leaves a tombstone. Gone is fine. */
+  withdraw(path: string, signal: AbortSignal): Promise<void>;
+  /** Removes the path with all its metadata. Gone is fine. */
+  forget(path: string, signal: AbortSignal): Promise<void>;
+}
+
+/** The CA that certificates will be issued with; what a plan needs to know of it. */
+export interface Authority {
+  readonly subjectDer: Uint8Array;
+  readonly subjectKeyId: Uint8Array | undefined;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** Leaf comes first in what `sign` answers; these PEMs follow it (none for a root). */
+  readonly certificatePem: string;
+}
+
+/** A signer backend (DESIGN D12). It never decides: it is handed a plan and answers a certificate. */
+export interface CertificateSigner {
+  /** The CA in force. Throws RefusedError `AuthorityUnusable` or a RemoteError when there is none to use now. */
+  authority(signal: AbortSignal): Promise<Authority>;
+  /** PEM of a certificate as planned; checking it is the caller's. */
+  sign(plan: CertificatePlan, signal: AbortSignal): Promise<string>;
+}
+
+/** One thing worth telling the owner of a CSR; the adapter limits the rate. */
+export interface Notice {
+  readonly csr: { readonly name: string; readonly uid: string };
+  /** Stable reason code. */
+  readonly reason: string;
+  readonly message: string;
+  /** One Event per source and reason in ten minutes: the requester, or the class when a whole class is hit. */
+  readonly source: string;
+}
+
+export interface EventSink {
+  /** Never throws and never waits: an Event that cannot be written is counted and dropped. */
+  warn(notice: Notice): void;
+}
+
+/** Structured log lines; fields never hold a secret. */
+export interface Log {
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** What is counted. Every label comes from a closed set. */
+export interface Telemetry {
+  decided(signerName: string, verdict: 'approve' | 'wait' | 'deny', reason: string): void;
+  /** `seconds` from the creation of the CSR to its certificate. */
+  issued(signerName: string, seconds: number): void;
+  /** Approved by somebody, and not signed. */
+  withheld(signerName: string, reason: string): void;
+  failed(signerName: string, reason: string): void;
+  /** A certificate that differed from its plan was thrown away. */
+  notAsPlanned(signerName: string): void;
+  removedCsr(why: string): void;
+  removedToken(why: 'expired' | 'half-done' | 'revoked'): void;
+  minted(kind: 'node' | 'pool'): void;
+  mintFailed(pool: string): void;
+}

@@ -1,0 +1,132 @@
+import { type BootstrapToken, isTokenId } from './bootstrap-token.ts';
+import { type Binding, describeBinding, groupOfBinding, readBinding } from './binding.ts';
+
+/** Where bootstrap tokens live, and how their Secrets are typed and named (kubernetes.io, "Bootstrap Tokens"). */
+export const TOKEN_NAMESPACE = 'kube-system';
+export const TOKEN_SECRET_TYPE = 'bootstrap.kubernetes.io/token';
+const NAME_PREFIX = 'bootstrap-token-';
+
+export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
+export const MANAGED_BY = 'kubelet-bootstrap';
+/** Until this time the token may still be on its way into Vault; gone once it is there (DESIGN D11). */
+export const PUBLISHING_UNTIL = 'kubelet-bootstrap/publishing-until';
+/** The Vault path that the token is published at, below the configured mount and prefix. */
+export const VAULT_PATH = 'kubelet-bootstrap/vault-path';
+export const ISSUED_AT = 'kubelet-bootstrap/issued-at';
+
+/** A bootstrap token's Secret without the secret part: all that the service keeps of it in memory. */
+export interface TokenRecord {
+  readonly id: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly description: string;
+  readonly groups: readonly string[];
+  readonly binding: Binding | undefined;
+  /** When the API server stops accepting it, in ms since the epoch; undefined = never; 0 = unreadable, so expired. */
+  readonly expiresAt: number | undefined;
+  readonly authenticates: boolean;
+  readonly beingDeleted: boolean;
+  /** Made by this service, so its clean-up is ours. */
+  readonly ours: boolean;
+  readonly publishingUntil: number | undefined;
+  readonly vaultPath: string | undefined;
+  readonly issuedAt: number | undefined;
+}
+
+/** The parts of a Secret that a token is made of; `data` values are plain text, not base64. */
+export interface TokenSecretParts {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+export interface NewToken {
+  readonly token: BootstrapToken;
+  readonly binding: Binding;
+  readonly expiresAt: number;
+  readonly issuedAt: number;
+  readonly publishingUntil: number;
+  readonly vaultPath: string;
+  readonly description: string | undefined;
+}
+
+/** `bootstrap-token-<id>`. */
+export function secretNameOfToken(id: string): string {
+  return NAME_PREFIX + id;
+}
+
+/** What the path below the mount and prefix is: `nodes/<node>` or `pools/<pool>` (DESIGN D11). */
+export function vaultPathOfBinding(binding: Binding): string {
+  return binding.kind === 'node' ? `nodes/${binding.node}` : `pools/${binding.pool}`;
+}
+
+/** The Secret of a new token: it may log in and do nothing else (no `signing`), and carries exactly one binding group. */
+export function secretOfToken(fresh: NewToken): TokenSecretParts {
+  return {
+    name: secretNameOfToken(fresh.token.id),
+    labels: { [MANAGED_BY_LABEL]: MANAGED_BY },
+    annotations: {
+      [PUBLISHING_UNTIL]: formatTime(fresh.publishingUntil),
+      [VAULT_PATH]: fresh.vaultPath,
+      [ISSUED_AT]: formatTime(fresh.issuedAt),
+    },
+    data: {
+      'token-id': fresh.token.id,
+      'token-secret': fresh.token.secret,
+      expiration: formatTime(fresh.expiresAt),
+      'usage-bootstrap-authentication': 'true',
+      'auth-extra-groups': groupOfBinding(fresh.binding),
+      description: fresh.description ?? `kubelet bootstrap token for ${describeBinding(fresh.binding)}`,
+    },
+  };
+}
+
+/** What a Secret in the cluster carries besides `TokenSecretParts`. */
+export interface StoredSecret extends TokenSecretParts {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly beingDeleted: boolean;
+}
+
+/**
+ * Reads a token's Secret as the API server's authenticator would (upstream
+ * `plugin/pkg/auth/authenticator/token/bootstrap`); undefined when name and token ID do not fit each other.
+ * The secret part is left behind.
+ */
+export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
+  const id = secret.data['token-id'] ?? '';
+  if (!isTokenId(id) || secret.name !== secretNameOfToken(id)) return undefined;
+  const groups = (secret.data['auth-extra-groups'] ?? '').split(',').filter((group) => group !== '');
+  const reading = readBinding(groups);
+  const expiration = secret.data['expiration'];
+  return {
+    id,
+    uid: secret.uid,
+    resourceVersion: secret.resourceVersion,
+    description: secret.data['description'] ?? '',
+    groups,
+    binding: reading.kind === 'bound' ? reading.binding : undefined,
+    expiresAt: expiration === undefined || expiration === '' ? undefined : (parseTime(expiration) ?? 0),
+    authenticates: secret.data['usage-bootstrap-authentication'] === 'true',
+    beingDeleted: secret.beingDeleted,
+    ours: secret.labels[MANAGED_BY_LABEL] === MANAGED_BY,
+    publishingUntil: parseTime(secret.annotations[PUBLISHING_UNTIL]),
+    vaultPath: secret.annotations[VAULT_PATH],
+    issuedAt: parseTime(secret.annotations[ISSUED_AT]),
+  };
+}
+
+/** RFC 3339 in UTC with whole seconds. */
+export function formatTime(ms: number): string {
+  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
+
+/** Milliseconds since the epoch of an RFC 3339 time; undefined for anything else. */
+export function parseTime(text: string | undefined): number | undefined {
+  if (text === undefined || !RFC3339.test(text)) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}

@@ -1,0 +1,21 @@
+import { expect } from 'chai';
+import { it } from 'mocha';
+import { type CsrProblemCode, type CsrReading, readKubeletCsr } from '../../src/pki/pkcs10.ts';
+import { buildCsrPem, type CsrParts } from '../support/csr-builder.ts';
+
+/** What is asked for, the one code it gets, how the request differs from a good one, what the message quotes. */
+export type RefusedRow = readonly [string, CsrProblemCode, CsrParts, RegExp];
+
+export const read = (text: string): CsrReading => readKubeletCsr(Buffer.from(text, 'latin1'));
+
+/** A test per row: exactly this code, its message, and no `csr` to sign from. */
+export function refuses(rows: readonly RefusedRow[]): void {
+  for (const [name, code, parts, message] of rows) {
+    it(`refuses ${name}: ${code}`, () => {
+      const reading = read(buildCsrPem(parts));
+      expect(reading.problems.map((problem) => problem.code)).to.deep.equal([code]);
+      expect(reading.problems[0]?.message).to.match(message);
+      expect(reading.csr).to.equal(undefined);
+    });
+  }
+}
