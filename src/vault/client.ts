@@ -1,0 +1,220 @@
+import type http from 'node:http';
+import type https from 'node:https';
+import nodeVault from 'node-vault';
+import { RemoteError, type RemoteErrorCode, isRemote } from '../errors.ts';
+import { type Clock, backoff, deadline } from '../runtime/clock.ts';
+import { abortable } from './abortable.ts';
+import { type FailedCall, secretsIn, toRemoteError, unavailable } from './failure.ts';
+import { encodePath } from './path.ts';
+import { pinnedAgents } from './pinned-agents.ts';
+
+/** What a call is for; the label of its metric. */
+export type VaultOperation =
+  | 'kv-read'
+  | 'kv-write'
+  | 'kv-list'
+  | 'kv-delete'
+  | 'login'
+  | 'renew'
+  | 'lookup'
+  | 'mount'
+  | 'health';
+export type VaultOutcome = 'ok' | 'absent' | 'Aborted' | RemoteErrorCode;
+
+/** One HTTP call, retries counted singly. */
+export interface VaultCall {
+  readonly operation: VaultOperation;
+  readonly outcome: VaultOutcome;
+  readonly seconds: number;
+}
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export interface VaultRequest {
+  readonly operation: VaultOperation;
+  readonly method: 'GET' | 'LIST' | 'POST' | 'DELETE';
+  /** Below `/v1/`, one entry a segment, not encoded. */
+  readonly path: readonly string[];
+  readonly body?: JsonObject;
+  /** A 404 is an answer and not an error: KV tells "deleted" from "never written" by its body. */
+  readonly absentIsAnswer?: boolean;
+  /** For the few calls of `sys/` that exist in the root namespace alone. */
+  readonly rootNamespace?: boolean;
+}
+
+export interface VaultReply {
+  /** False for a 404, which comes only with `absentIsAnswer`. */
+  readonly found: boolean;
+  /** `{}` where the answer had none (204). */
+  readonly body: JsonObject;
+}
+
+export interface VaultClientOptions {
+  /** `https://vault.example.internal:8200`. */
+  readonly address: string;
+  /** PEM of the CAs to trust instead of the host's. */
+  readonly caPem?: string | undefined;
+  readonly namespace?: string | undefined;
+  /** For one HTTP call; 10 s unless told. */
+  readonly timeoutMs?: number | undefined;
+  readonly maxSockets?: number | undefined;
+  readonly clock: Clock;
+  readonly random?: () => number;
+  readonly onCall?: (call: VaultCall) => void;
+}
+
+const READ_RETRIES = 2;
+const FIRST_RETRY_MS = 200;
+const LAST_RETRY_MS = 2_000;
+
+/**
+ * Vault's HTTP API over node-vault, of which only `request` is used: fresh headers per call, encoded paths, a time-out,
+ * connections to Vault's own address and to nothing else, no value taken from `VAULT_*` or a proxy variable, no debug
+ * output, and errors without the secrets that node-vault's carry.
+ *
+ * Reads are repeated twice on `Unavailable` and `TooManyRequests`; writes and logins never are.
+ */
+export class VaultClient {
+  readonly #vault: nodeVault.client;
+  readonly #agents: { httpAgent: http.Agent; httpsAgent: https.Agent };
+  readonly #namespace: string | undefined;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #onCall: ((call: VaultCall) => void) | undefined;
+
+  constructor(options: VaultClientOptions) {
+    const address = new URL(options.address);
+    this.#namespace = options.namespace;
+    this.#timeoutMs = options.timeoutMs ?? 10_000;
+    this.#clock = options.clock;
+    this.#random = options.random ?? Math.random;
+    this.#onCall = options.onCall;
+    this.#agents = pinnedAgents(address, { caPem: options.caPem, maxSockets: options.maxSockets ?? 16 });
+    this.#vault = createNodeVault(address.origin);
+  }
+
+  /**
+   * Sends one request with `token` (none for a login). Throws a RemoteError, or the reason of `signal` when it is
+   * aborted. node-vault cannot cancel: an abandoned request ends by its own time-out, so an aborted write may still
+   * have taken effect.
+   */
+  async call(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
+    const retries = request.method === 'GET' || request.method === 'LIST' ? READ_RETRIES : 0;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#measured(request, token, signal);
+      } catch (error) {
+        if (attempt >= retries || !isRemote(error, 'Unavailable', 'TooManyRequests')) {
+          throw error;
+        }
+        await this.#clock.sleep(backoff(attempt, FIRST_RETRY_MS, LAST_RETRY_MS, this.#random), signal);
+      }
+    }
+  }
+
+  /** Closes the idle connections. */
+  close(): void {
+    this.#agents.httpAgent.destroy();
+    this.#agents.httpsAgent.destroy();
+  }
+
+  async #measured(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
+    signal.throwIfAborted();
+    const startedAt = this.#clock.monotonic();
+    let outcome: VaultOutcome = 'Aborted';
+    try {
+      const reply = await this.#once(request, token, signal);
+      outcome = reply.found ? 'ok' : 'absent';
+      return reply;
+    } catch (error) {
+      outcome = isRemote(error) ? error.code : 'Aborted';
+      throw error;
+    } finally {
+      const seconds = (this.#clock.monotonic() - startedAt) / 1_000;
+      this.#onCall?.({ operation: request.operation, outcome, seconds });
+    }
+  }
+
+  async #once(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
+    const path = encodePath(request.path);
+    const failed: FailedCall = {
+      method: request.method,
+      path: request.path.join('/'),
+      secrets: [token ?? '', ...secretsIn(request.body)],
+    };
+    const limit = deadline(this.#timeoutMs, signal);
+    try {
+      const answer: unknown = await abortable(
+        this.#vault.request({
+          path: request.method === 'LIST' ? `/${path}?list=true` : `/${path}`,
+          // the verb LIST is not let through by every load balancer
+          method: request.method === 'LIST' ? 'GET' : request.method,
+          headers: this.#headers(request, token),
+          ...(request.body === undefined ? {} : { json: request.body }),
+          timeout: this.#timeoutMs,
+          ...this.#agents,
+        }),
+        limit,
+      );
+      return { found: true, body: bodyOf(answer, failed) };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof RemoteError) {
+        throw error;
+      }
+      if (limit.aborted) {
+        throw unavailable(failed, `no answer within ${this.#timeoutMs / 1_000} s`);
+      }
+      const absent = request.absentIsAnswer === true ? absentBody(error) : undefined;
+      if (absent !== undefined) {
+        return { found: false, body: absent };
+      }
+      throw toRemoteError(error, failed);
+    }
+  }
+
+  /** A new object each time: node-vault writes the token into the one that it is given, and keeps it there. */
+  #headers(request: VaultRequest, token: string | undefined): Record<string, string> {
+    return {
+      'X-Vault-Request': 'true',
+      ...(token === undefined ? {} : { 'X-Vault-Token': token }),
+      ...(this.#namespace === undefined || request.rootNamespace === true
+        ? {}
+        : { 'X-Vault-Namespace': this.#namespace }),
+    };
+  }
+}
+
+function createNodeVault(endpoint: string): nodeVault.client {
+  const options = {
+    endpoint,
+    debug: () => undefined,
+    // node-vault turns verification off when VAULT_SKIP_VERIFY is set to anything, even to "false"; this wins over it
+    rpDefaults: { strictSSL: true },
+  };
+  const vault = nodeVault(options);
+  // what it took from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX, and would add to every request
+  return Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
+}
+
+function bodyOf(answer: unknown, call: FailedCall): JsonObject {
+  if (answer === undefined || answer === null || answer === '') {
+    return {};
+  }
+  if (typeof answer !== 'object' || Array.isArray(answer)) {
+    throw new RemoteError('vault', 'Unreadable', `Vault: ${call.method} ${call.path}: the answer is no JSON object`);
+  }
+  return answer as JsonObject;
+}
+
+/** The body of a 404 by Vault itself; undefined for anything else, such as a proxy's page or a mount that is missing. */
+function absentBody(error: unknown): JsonObject | undefined {
+  const { response } = error as { response?: { statusCode?: unknown; body?: unknown } };
+  const body = response?.body;
+  if (response?.statusCode !== 404 || typeof body !== 'object' || body === null) {
+    return undefined;
+  }
+  const { errors } = body as { errors?: unknown };
+  return Array.isArray(errors) && errors.length > 0 ? undefined : (body as JsonObject);
+}

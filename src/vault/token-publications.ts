@@ -1,0 +1,153 @@
+import { RemoteError, isRemote } from '../errors.ts';
+import type { PublicationState, PublishedToken, TokenPublications } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { KeyValue, KvEntry, KvMetadata, KvMetadataSettings } from './key-value.ts';
+
+const TOKEN_ID = 'token-id';
+const EXPIRES_AT = 'expires-at';
+
+/** The entry as the fetch script of cloud-init reads it. */
+function dataOf(entry: PublishedToken): Record<string, string> {
+  return {
+    token: entry.token,
+    expires_at: entry.expiresAt,
+    server: entry.server,
+    ca_certificate: entry.caCertificate,
+  };
+}
+
+/**
+ * Tokens in one KV version 2 mount, below `prefix` (`kubelet-bootstrap`), by DESIGN D11. A path has one version, which
+ * Vault itself ends with the token's lifetime. Check-and-set on the data decides between two writers; the one that lost
+ * puts the winner's token ID back.
+ */
+export class VaultTokenPublications implements TokenPublications {
+  readonly #kv: KeyValue;
+  readonly #prefix: string;
+  readonly #clock: Clock;
+
+  constructor(kv: KeyValue, prefix: string, clock: Clock) {
+    this.#kv = kv;
+    this.#prefix = prefix;
+    this.#clock = clock;
+  }
+
+  async list(folder: string, signal: AbortSignal): Promise<string[]> {
+    const keys = await this.#kv.list(this.#at(folder), signal);
+    return keys.filter((key) => !key.endsWith('/')).map((key) => `${folder}/${key}`);
+  }
+
+  async state(path: string, signal: AbortSignal): Promise<PublicationState> {
+    const metadata = await this.#kv.readMetadata(this.#at(path), signal);
+    if (metadata === undefined || metadata.currentVersion === 0) {
+      return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
+    }
+    const current = metadata.versions.get(metadata.currentVersion);
+    return {
+      kind: this.#isLive(metadata) ? 'live' : 'gone',
+      version: metadata.currentVersion,
+      tokenId: metadata.custom[TOKEN_ID],
+      updatedAt: current === undefined ? undefined : Date.parse(current.createdTime),
+    };
+  }
+
+  async publish(
+    path: string,
+    tokenId: string,
+    entry: PublishedToken,
+    version: number,
+    lifetimeMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const at = this.#at(path);
+    const before = await this.#kv.readMetadata(at, signal);
+    // checked before the metadata is written, which would otherwise put our token ID on somebody else's token
+    if ((before?.currentVersion ?? 0) !== version) {
+      throw this.#conflict(path, `version ${before?.currentVersion ?? 0} stands there, not ${version}`);
+    }
+    const settings: KvMetadataSettings = {
+      maxVersions: 1,
+      deleteVersionAfterSeconds: Math.max(1, Math.floor(lifetimeMs / 1_000)),
+      custom: { [TOKEN_ID]: tokenId, [EXPIRES_AT]: entry.expiresAt },
+    };
+    await this.#kv.writeMetadata(at, settings, signal);
+    try {
+      await this.#kv.writeData(at, dataOf(entry), version, signal);
+    } catch (error) {
+      if (isRemote(error, 'Conflict')) {
+        await this.#giveBack(at, settings, signal);
+      } else if (isRemote(error, 'Unavailable', 'Unreadable') && (await this.#carries(at, entry.token, signal))) {
+        return;
+      }
+      throw error;
+    }
+  }
+
+  async withdraw(path: string, signal: AbortSignal): Promise<void> {
+    const at = this.#at(path);
+    const metadata = await this.#kv.readMetadata(at, signal);
+    const versions = [...(metadata?.versions ?? [])].filter(([, entry]) => !entry.destroyed).map(([number]) => number);
+    if (versions.length > 0) {
+      await this.#kv.destroy(at, versions, signal);
+    }
+    const left = await this.#kv.readData(at, signal);
+    if (left.kind !== 'live') {
+      return;
+    }
+    if (versions.includes(left.version)) {
+      throw new RemoteError('vault', 'Unavailable', `Vault: ${at} can still be fetched after it was destroyed`);
+    }
+    throw this.#conflict(path, `version ${left.version} was published meanwhile`);
+  }
+
+  async forget(path: string, signal: AbortSignal): Promise<void> {
+    const at = this.#at(path);
+    await this.#kv.removeMetadata(at, signal);
+    if ((await this.#kv.readMetadata(at, signal)) !== undefined) {
+      throw this.#conflict(path, 'it is there again after it was removed');
+    }
+  }
+
+  #at(path: string): string {
+    return `${this.#prefix}/${path}`;
+  }
+
+  #isLive(metadata: KvMetadata): boolean {
+    const current = metadata.versions.get(metadata.currentVersion);
+    if (current === undefined || current.destroyed) {
+      return false;
+    }
+    return current.deletionTime === '' || Date.parse(current.deletionTime) > this.#clock.now();
+  }
+
+  /** After a write without an answer: is it there all the same? When that cannot be read either: no. */
+  async #carries(at: string, token: string, signal: AbortSignal): Promise<boolean> {
+    const entry = await this.#readOrNothing(at, signal);
+    return entry?.kind === 'live' && entry.data['token'] === token;
+  }
+
+  /** After a lost race: the metadata says our token ID, the data is the winner's. Says the winner's again. */
+  async #giveBack(at: string, settings: KvMetadataSettings, signal: AbortSignal): Promise<void> {
+    const entry = await this.#readOrNothing(at, signal);
+    if (entry?.kind === 'live') {
+      const [id = ''] = String(entry.data['token']).split('.');
+      const custom = { [TOKEN_ID]: id, [EXPIRES_AT]: String(entry.data['expires_at']) };
+      await this.#kv.writeMetadata(at, { ...settings, custom }, signal);
+    }
+  }
+
+  async #readOrNothing(at: string, signal: AbortSignal): Promise<KvEntry | undefined> {
+    try {
+      return await this.#kv.readData(at, signal);
+    } catch (error) {
+      if (isRemote(error)) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  #conflict(path: string, what: string): RemoteError {
+    return new RemoteError('vault', 'Conflict', `Vault: ${this.#kv.mount}/${this.#at(path)}: ${what}`);
+  }
+}
