@@ -1,0 +1,115 @@
+/**
+ * The decision on a kubelet CSR: a pure function from request, facts and config to a verdict. The lists below are every
+ * check, in the order in which they run and are reported; all violations are collected. `explain` walks the same lists.
+ */
+import { describeBinding, readBinding } from '../tokens/binding.ts';
+import { requesterIsBootstrapper, requesterIsToken, tokenBoundToNode, tokenInForce } from './bootstrap-rules.ts';
+import { APPROVAL_REASONS, REASONS } from './reasons.ts';
+import { quote, type Rule, type RuleInput, violation } from './rule.ts';
+import { addressesInRange, dnsNamesOfNode, sansPresent } from './serving-rules.ts';
+import {
+  accessGranted,
+  commonName,
+  commonNameIsRequester,
+  newest,
+  noSans,
+  organization,
+  requestedDuration,
+  requesterIsNode,
+  usages,
+  wellFormed,
+} from './shared-rules.ts';
+import type { RequestPath, Verdict, Violation } from './verdict.ts';
+
+const recognised: Rule = {
+  name: 'requester is recognised',
+  expected: () => 'a bootstrap token or node for client certificates, a node for serving certificates',
+  actual: ({ request: { csr } }) => `${quote(csr.requester.username)} for ${csr.signerName}`,
+  violations: ({ request: { csr } }) =>
+    violation('RequesterNotRecognised', `${quote(csr.requester.username)} asks for a certificate of ${csr.signerName}`),
+};
+
+/** Every check by the way a request came. */
+export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
+  bootstrap: [
+    requesterIsToken,
+    requesterIsBootstrapper,
+    wellFormed,
+    organization,
+    commonName,
+    tokenInForce,
+    tokenBoundToNode,
+    noSans,
+    usages('client auth'),
+    requestedDuration,
+    accessGranted,
+    newest,
+  ],
+  renewal: [
+    requesterIsNode,
+    wellFormed,
+    organization,
+    commonName,
+    commonNameIsRequester,
+    noSans,
+    usages('client auth'),
+    requestedDuration,
+    accessGranted,
+    newest,
+  ],
+  serving: [
+    requesterIsNode,
+    wellFormed,
+    organization,
+    commonName,
+    commonNameIsRequester,
+    sansPresent,
+    dnsNamesOfNode,
+    addressesInRange,
+    usages('server auth'),
+    requestedDuration,
+    newest,
+  ],
+  other: [recognised],
+};
+
+/** Decides (DESIGN D2, D3). Never throws; a fact that is not known is a reason to wait, never to deny. */
+export function review(input: RuleInput): Verdict {
+  const { path } = input.request;
+  const violations = CHECKS[path].flatMap((rule) => rule.violations(input));
+  if (violations.length === 0 && path !== 'other') {
+    return { kind: 'approve', path, reason: APPROVAL_REASONS[path], message: approvalMessage(input) };
+  }
+  const hopeless =
+    violations.some((found) => REASONS[found.code].final) &&
+    violations.every((found) => found.code !== 'FactUnavailable');
+  return { kind: hopeless && input.policy.onViolation === 'deny' ? 'deny' : 'wait', path, violations };
+}
+
+function approvalMessage({ request }: RuleInput): string {
+  const node = request.nodeName ?? '';
+  if (request.path === 'serving')
+    return `kubelet-bootstrap: serving certificate of ${node}, names and addresses admitted`;
+  if (request.path === 'renewal') return `kubelet-bootstrap: renewal of ${node} by itself`;
+  const reading = readBinding(request.csr.requester.groups);
+  const bound = reading.kind === 'bound' ? `bound to ${describeBinding(reading.binding)}` : 'not bound';
+  return `kubelet-bootstrap: first certificate of ${node}, token ${request.tokenId} ${bound}`;
+}
+
+/** One check as `explain` shows it. */
+export interface CheckResult {
+  readonly name: string;
+  readonly expected: string;
+  readonly actual: string;
+  readonly violations: readonly Violation[];
+}
+
+/** Every check with what it expected and what it found, in order. */
+export function explainChecks(input: RuleInput): CheckResult[] {
+  return CHECKS[input.request.path].map((rule) => ({
+    name: rule.name,
+    expected: rule.expected(input),
+    actual: rule.actual(input),
+    violations: rule.violations(input),
+  }));
+}
