@@ -1,0 +1,224 @@
+import { isRemote, messageOf, RemoteError } from '../errors.ts';
+import type { Store } from '../ports.ts';
+import { backoff, type Clock } from './clock.ts';
+
+/** One page of a list. */
+export interface ListPage<T> {
+  readonly items: readonly T[];
+  readonly resourceVersion: string;
+  /** '' on the last page. */
+  readonly continueToken: string;
+}
+
+export type WatchEvent<T> =
+  | { readonly type: 'put'; readonly item: T; readonly resourceVersion: string }
+  | { readonly type: 'gone'; readonly item: T; readonly resourceVersion: string }
+  | { readonly type: 'bookmark'; readonly resourceVersion: string };
+
+/** How an informer reads one kind of object. Adapters throw RemoteError; `Expired` means: list again. */
+export interface ListWatch<T> {
+  list(continueToken: string, signal: AbortSignal): Promise<ListPage<T>>;
+  /** Ends without an error when the server ends the watch. */
+  watch(resourceVersion: string, timeoutSeconds: number, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
+  keyOf(item: T): string;
+  /** Changes with the object itself: the same name with another identity is another object. */
+  identityOf(item: T): string;
+}
+
+export interface InformerHandlers<T> {
+  /** A new or changed object. `before` is undefined for a new one. */
+  put(item: T, before: T | undefined): void;
+  gone(item: T): void;
+}
+
+export interface InformerOptions<T> {
+  readonly name: string;
+  readonly source: ListWatch<T>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Told of every list or watch that failed, with the wait before the next attempt, and of handlers that threw. */
+  readonly onFailure: (message: string, retryInMs: number) => void;
+}
+
+/** The server sends a bookmark a minute; twice that without a byte means that nobody is talking to us. */
+const SILENCE_MS = 125_000;
+/** A server, or a proxy in front of it, may ask for more patience than a cluster can afford. */
+const LONGEST_ASKED_MS = 60_000;
+const WATCH_SECONDS = 300;
+
+/**
+ * Keeps a complete copy of one kind of object (DESIGN D14). It never gives up: whatever fails is tried again with
+ * jittered back-off, and `fresh()` tells meanwhile that the copy may be old. After a silence it lists anew, because a
+ * watch from a version of the future (etcd restored from a backup) is answered with silence for ever.
+ */
+export class Informer<T> implements Store<T> {
+  readonly #options: InformerOptions<T>;
+  readonly #handlers = new Set<InformerHandlers<T>>();
+  readonly #items = new Map<string, T>();
+  #lastHeard: number | undefined;
+  #synced = false;
+  #stop: AbortController | undefined;
+  #done: Promise<void> = Promise.resolve();
+  #onSynced: () => void = () => {};
+  readonly synced: Promise<void>;
+
+  constructor(options: InformerOptions<T>) {
+    this.#options = options;
+    this.synced = new Promise((resolve) => {
+      this.#onSynced = resolve;
+    });
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  get(key: string): T | undefined {
+    return this.#items.get(key);
+  }
+
+  values(): Iterable<T> {
+    return this.#items.values();
+  }
+
+  fresh(): boolean {
+    const { clock } = this.#options;
+    return this.#synced && this.#lastHeard !== undefined && clock.monotonic() - this.#lastHeard < SILENCE_MS;
+  }
+
+  /** Tells `handlers` of every change from now on, and of what is there already. */
+  subscribe(handlers: InformerHandlers<T>): void {
+    this.#handlers.add(handlers);
+    for (const item of this.#items.values()) handlers.put(item, undefined);
+  }
+
+  start(): void {
+    this.#stop ??= new AbortController();
+    this.#done = this.#follow(this.#stop.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop?.abort();
+    await this.#done;
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    let resourceVersion = '';
+    let attempt = 0;
+    while (!signal.aborted) {
+      try {
+        if (resourceVersion === '') resourceVersion = await this.#list(signal);
+        for await (const event of this.#watch(resourceVersion, signal)) {
+          attempt = 0;
+          resourceVersion = event.resourceVersion;
+          this.#apply(event);
+        }
+        // A server that ends every watch at once must not turn this into a hot loop.
+        await this.#options.clock.sleep(backoff(attempt, 50, 5_000, this.#options.random), signal);
+        attempt = Math.min(attempt + 1, 8);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isRemote(error, 'Expired') || error instanceof SilenceError) resourceVersion = '';
+        const asked = isRemote(error) ? Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED_MS) : 0;
+        const wait = Math.max(asked, backoff(attempt, 200, 30_000, this.#options.random));
+        attempt += 1;
+        this.#options.onFailure(`${this.#options.name}: ${messageOf(error)}`, wait);
+        await this.#options.clock.sleep(wait, signal);
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<string> {
+    const { source } = this.#options;
+    const found = new Map<string, T>();
+    let continueToken = '';
+    let resourceVersion = '';
+    do {
+      const page = await source.list(continueToken, signal);
+      // The watch goes on from the first page: later pages may be of a newer version after an expired token.
+      if (resourceVersion === '') resourceVersion = page.resourceVersion;
+      for (const item of page.items) found.set(source.keyOf(item), item);
+      continueToken = page.continueToken;
+      this.#lastHeard = this.#options.clock.monotonic();
+    } while (continueToken !== '');
+    // Complete before anybody is told: what a handler sets off may ask at once whether the copy is fresh.
+    const before = new Map(this.#items);
+    this.#items.clear();
+    for (const [key, item] of found) this.#items.set(key, item);
+    this.#synced = true;
+    for (const [key, item] of before) if (!found.has(key)) this.#tell((handler) => handler.gone(item));
+    for (const [key, item] of found) this.#tellPut(item, before.get(key));
+    this.#onSynced();
+    return resourceVersion;
+  }
+
+  async *#watch(resourceVersion: string, signal: AbortSignal): AsyncGenerator<WatchEvent<T>> {
+    const { source, clock, random } = this.#options;
+    const silence = new AbortController();
+    const timer = { cancel: (): void => {} };
+    const expectWord = (): void => {
+      timer.cancel();
+      timer.cancel = clock.after(SILENCE_MS, () => silence.abort());
+    };
+    const seconds = Math.round(WATCH_SECONDS * (1 + random()));
+    // Asking is not hearing: while nobody answers, the copy grows old.
+    expectWord();
+    try {
+      for await (const event of source.watch(resourceVersion, seconds, AbortSignal.any([signal, silence.signal]))) {
+        this.#lastHeard = clock.monotonic();
+        expectWord();
+        yield event;
+      }
+    } catch (error) {
+      if (silence.signal.aborted) throw new SilenceError('the watch was silent for too long; listing again');
+      throw error;
+    } finally {
+      timer.cancel();
+    }
+    if (silence.signal.aborted) throw new SilenceError('the watch was silent for too long; listing again');
+  }
+
+  #apply(event: WatchEvent<T>): void {
+    if (event.type === 'bookmark') return;
+    if (event.type === 'put') this.#put(event.item);
+    else {
+      this.#items.delete(this.#options.source.keyOf(event.item));
+      this.#tell((handler) => handler.gone(event.item));
+    }
+  }
+
+  #put(item: T): void {
+    const key = this.#options.source.keyOf(item);
+    const before = this.#items.get(key);
+    this.#items.set(key, item);
+    this.#tellPut(item, before);
+  }
+
+  #tellPut(item: T, before: T | undefined): void {
+    const { source } = this.#options;
+    const same = before !== undefined && source.identityOf(before) === source.identityOf(item);
+    if (before !== undefined && !same) this.#tell((handler) => handler.gone(before));
+    this.#tell((handler) => handler.put(item, same ? before : undefined));
+  }
+
+  /** A handler that throws keeps the others from nothing. */
+  #tell(call: (handler: InformerHandlers<T>) => void): void {
+    for (const handler of this.#handlers) {
+      try {
+        call(handler);
+      } catch (error) {
+        this.#options.onFailure(`${this.#options.name}: a handler failed: ${messageOf(error)}`, 0);
+      }
+    }
+  }
+}
+
+class SilenceError extends RemoteError {
+  constructor(message: string) {
+    super('kubernetes', 'Unavailable', message);
+  }
+}

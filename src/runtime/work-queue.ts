@@ -1,0 +1,139 @@
+import PQueue from 'p-queue';
+import { isRemote } from '../errors.ts';
+import { backoff, type Clock } from './clock.ts';
+import { FairQueue, type FairQueueOptions, type Place } from './fair-queue.ts';
+
+export interface WorkQueueOptions {
+  /** How many keys are worked on at the same time. At least 1. */
+  readonly concurrency: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Works on one key. A throw is a reason to try again later, with back-off per key. */
+  readonly work: (key: string, signal: AbortSignal) => Promise<void>;
+  /** Told of every throw, with the wait until the next attempt. */
+  readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
+  readonly firstRetryMs?: number;
+  readonly mostRetryMs?: number;
+}
+
+const FIRST_RETRY_MS = 200;
+const MOST_RETRY_MS = 60_000;
+
+/**
+ * A keyed work queue in front of p-queue (DESIGN D13). Promises: a key is never worked on twice at the same time; a key
+ * that is added while it waits is worked on once; one that is added while it is being worked on is worked on again
+ * afterwards; failures of one key delay that key alone.
+ */
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #gate: PQueue<FairQueue, FairQueueOptions>;
+  readonly #stopping = new AbortController();
+  #closed = false;
+  readonly #queued = new Set<string>();
+  readonly #running = new Set<string>();
+  /** Added while running: to be worked on again. */
+  readonly #dirty = new Map<string, Place>();
+  readonly #failures = new Map<string, number>();
+  readonly #timers = new Map<string, { readonly at: number; readonly cancel: () => void }>();
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+    this.#gate = new PQueue({ concurrency: options.concurrency, queueClass: FairQueue });
+  }
+
+  /** Keys that wait for a free place. */
+  get depth(): number {
+    return this.#queued.size;
+  }
+
+  /** Keys that are being worked on; never more than `concurrency`. */
+  get inFlight(): number {
+    return this.#running.size;
+  }
+
+  /** Keys that wait for their time. */
+  get delayed(): number {
+    return this.#timers.size;
+  }
+
+  /** Has the key worked on as soon as its turn comes. */
+  add(key: string, place: Place): void {
+    if (this.#closed || this.#queued.has(key)) return;
+    if (this.#running.has(key)) {
+      this.#dirty.set(key, place);
+      return;
+    }
+    this.#cancelTimer(key);
+    this.#queued.add(key);
+    void this.#gate.add(() => this.#run(key, place), { place });
+  }
+
+  /** Has the key worked on after `ms`; an earlier time that is set already stays. */
+  addAfter(key: string, place: Place, ms: number): void {
+    if (this.#closed) return;
+    const at = this.#options.clock.monotonic() + ms;
+    const planned = this.#timers.get(key);
+    if (planned !== undefined && planned.at <= at) return;
+    planned?.cancel();
+    const cancel = this.#options.clock.after(ms, () => {
+      this.#timers.delete(key);
+      this.add(key, place);
+    });
+    this.#timers.set(key, { at, cancel });
+  }
+
+  /** Drops what is planned for a key that is gone; work in hand goes on. */
+  forget(key: string): void {
+    this.#cancelTimer(key);
+    this.#failures.delete(key);
+  }
+
+  /**
+   * Takes no more keys, drops those that wait, and resolves when the work in hand is done. `signal` cuts that short: it
+   * aborts the signal that the work was given.
+   */
+  async stop(signal: AbortSignal): Promise<void> {
+    for (const { cancel } of this.#timers.values()) cancel();
+    this.#timers.clear();
+    const abandon = (): void => this.#stopping.abort(signal.reason);
+    this.#closed = true;
+    if (signal.aborted) abandon();
+    else signal.addEventListener('abort', abandon, { once: true });
+    await this.#gate.onIdle();
+    signal.removeEventListener('abort', abandon);
+    this.#stopping.abort();
+  }
+
+  async #run(key: string, place: Place): Promise<void> {
+    this.#queued.delete(key);
+    if (this.#closed) return;
+    this.#running.add(key);
+    try {
+      await this.#options.work(key, this.#stopping.signal);
+      this.#failures.delete(key);
+    } catch (error) {
+      this.#retry(key, place, error);
+    } finally {
+      this.#running.delete(key);
+    }
+    const again = this.#dirty.get(key);
+    this.#dirty.delete(key);
+    if (again !== undefined && !this.#closed) this.add(key, again);
+  }
+
+  #retry(key: string, place: Place, error: unknown): void {
+    if (this.#closed) return;
+    const attempt = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, attempt + 1);
+    const { firstRetryMs = FIRST_RETRY_MS, mostRetryMs = MOST_RETRY_MS, random } = this.#options;
+    const asked = isRemote(error) ? Math.min(error.retryAfterMs ?? 0, mostRetryMs) : 0;
+    const wait = Math.max(asked, backoff(attempt, firstRetryMs, mostRetryMs, random));
+    this.addAfter(key, place, wait);
+    this.#options.onFailure(key, error, wait);
+  }
+
+  #cancelTimer(key: string): void {
+    this.#timers.get(key)?.cancel();
+    this.#timers.delete(key);
+  }
+}
