@@ -1,0 +1,170 @@
+import { X509Certificate } from 'node:crypto';
+import type { Condition, Csr, CsrWriter } from '../ports.ts';
+import { isRemote } from '../errors.ts';
+import type { ListWatch } from '../runtime/informer.ts';
+import { listWatch } from './list-watch.ts';
+import type { Transport } from './transport.ts';
+import { listAt, objectAt, readMeta, textAt, textsAt, timeAt, type WireObject } from './wire.ts';
+
+const PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+const RESOURCE = 'certificatesigningrequests';
+/** The answer to a PUT shrinks from 2 kB to 218 bytes; the new resourceVersion is all that is wanted of it. */
+const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+const NO_BYTES = new Uint8Array();
+
+/**
+ * Reads a CertificateSigningRequest. Throws RemoteError `Unreadable` when it is none. `keepRequest` keeps the request
+ * bytes of a settled one, too: for `explain`, not for the copy in memory.
+ */
+export function readCsr(object: unknown, keepRequest = false): Csr {
+  const meta = readMeta(object);
+  const spec = objectAt(objectAt(object)['spec']);
+  const status = objectAt(objectAt(object)['status']);
+  const certificate = textAt(status['certificate']);
+  const conditions = listAt(status['conditions']).map((item) => readCondition(objectAt(item)));
+  const settled = certificate !== '' || conditions.some((condition) => condition.type === 'Denied');
+  const expirationSeconds = spec['expirationSeconds'];
+  return {
+    ...meta,
+    signerName: textAt(spec['signerName']),
+    requester: {
+      username: textAt(spec['username']),
+      uid: textAt(spec['uid']),
+      groups: textsAt(spec['groups']),
+      extra: Object.fromEntries(Object.entries(objectAt(spec['extra'])).map(([key, value]) => [key, textsAt(value)])),
+    },
+    usages: textsAt(spec['usages']),
+    expirationSeconds: typeof expirationSeconds === 'number' ? expirationSeconds : undefined,
+    request: settled && !keepRequest ? NO_BYTES : Buffer.from(textAt(spec['request']), 'base64'),
+    conditions,
+    issued: certificate !== '',
+    certificateNotAfter: certificate === '' ? undefined : notAfterOf(certificate),
+  };
+}
+
+function readCondition(wire: WireObject): Condition {
+  return {
+    type: textAt(wire['type']),
+    status: textAt(wire['status']),
+    reason: textAt(wire['reason']),
+    message: textAt(wire['message']),
+    lastUpdateTime: timeAt(wire['lastUpdateTime']),
+    lastTransitionTime: timeAt(wire['lastTransitionTime']),
+  };
+}
+
+function notAfterOf(base64: string): number | undefined {
+  try {
+    return Date.parse(new X509Certificate(Buffer.from(base64, 'base64')).validTo);
+  } catch {
+    return undefined;
+  }
+}
+
+/** CSRs of one signer, or of every signer where it is undefined. */
+export function csrListWatch(transport: Transport, signerName: string | undefined): ListWatch<Csr> {
+  return listWatch<Csr>({
+    transport,
+    resource: RESOURCE,
+    path: PATH,
+    selectors: signerName === undefined ? {} : { fieldSelector: `spec.signerName=${signerName}` },
+    read: (object) => readCsr(object),
+    keyOf: (csr) => csr.name,
+    identityOf: (csr) => csr.uid,
+  });
+}
+
+/** Writes to `/approval` and `/status` with PUT: no right to patch is needed, and nobody else's change is lost. */
+export function csrWriter(transport: Transport): CsrWriter {
+  const put = async (
+    csr: Csr,
+    subresource: 'approval' | 'status',
+    change: { conditions?: readonly Condition[]; certificate?: string },
+    signal: AbortSignal,
+  ): Promise<Csr> => {
+    const conditions = change.conditions ?? csr.conditions;
+    const answer = await transport.call(
+      {
+        verb: 'update',
+        resource: `${RESOURCE}/${subresource}`,
+        path: `${PATH}/${encodeURIComponent(csr.name)}/${subresource}`,
+        accept: METADATA_ONLY,
+        body: wireOf(csr, conditions, change.certificate),
+      },
+      signal,
+    );
+    return { ...csr, conditions, resourceVersion: readMeta(answer).resourceVersion };
+  };
+  const condition = (type: string, reason: string, message: string): Condition => ({
+    type,
+    status: 'True',
+    reason,
+    message,
+    lastUpdateTime: undefined,
+    lastTransitionTime: undefined,
+  });
+  return {
+    get: async (name, signal) => {
+      try {
+        const path = `${PATH}/${encodeURIComponent(name)}`;
+        return readCsr(await transport.call({ verb: 'get', resource: RESOURCE, path }, signal), true);
+      } catch (error) {
+        if (isRemote(error, 'NotFound')) return undefined;
+        throw error;
+      }
+    },
+    decide: (csr, type, reason, message, signal) =>
+      put(csr, 'approval', { conditions: [...csr.conditions, condition(type, reason, message)] }, signal),
+    issue: async (csr, certificatePem, signal) => {
+      const certificate = Buffer.from(certificatePem, 'utf8').toString('base64');
+      const written = await put(csr, 'status', { certificate }, signal);
+      return { ...written, issued: true, certificateNotAfter: notAfterOf(certificate) };
+    },
+    fail: (csr, reason, message, signal) =>
+      put(csr, 'status', { conditions: [...csr.conditions, condition('Failed', reason, message)] }, signal),
+    remove: async (csr, signal) => {
+      await transport.call(
+        {
+          verb: 'delete',
+          resource: RESOURCE,
+          path: `${PATH}/${encodeURIComponent(csr.name)}`,
+          body: {
+            apiVersion: 'v1',
+            kind: 'DeleteOptions',
+            preconditions: { uid: csr.uid, resourceVersion: csr.resourceVersion },
+          },
+        },
+        signal,
+      );
+    },
+  };
+}
+
+/** What a PUT has to carry: what is left out of metadata and conditions is wiped, the spec is kept by the server. */
+function wireOf(csr: Csr, conditions: readonly Condition[], certificate: string | undefined): unknown {
+  return {
+    apiVersion: 'certificates.k8s.io/v1',
+    kind: 'CertificateSigningRequest',
+    metadata: {
+      name: csr.name,
+      uid: csr.uid,
+      resourceVersion: csr.resourceVersion,
+      labels: csr.labels,
+      annotations: csr.annotations,
+      finalizers: csr.finalizers,
+    },
+    status: {
+      conditions: conditions.map((item) => ({
+        type: item.type,
+        status: item.status,
+        reason: item.reason,
+        message: item.message,
+        ...(item.lastUpdateTime === undefined ? {} : { lastUpdateTime: new Date(item.lastUpdateTime).toISOString() }),
+        ...(item.lastTransitionTime === undefined
+          ? {}
+          : { lastTransitionTime: new Date(item.lastTransitionTime).toISOString() }),
+      })),
+      ...(certificate === undefined ? {} : { certificate }),
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { KubeConfig } from '@kubernetes/client-node';
+import { ConfigError, messageOf } from '../errors.ts';
+import { Transport, type TransportOptions } from './transport.ts';
+
+const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+/** A cluster to talk to. */
+export interface Cluster {
+  readonly transport: Transport;
+  /** PEM of the CA that the API server is checked with; '' when the kubeconfig names none. */
+  readonly caCertificate: string;
+}
+
+/**
+ * Reads a kubeconfig file, or the service account of the pod where `kubeconfig` is undefined. Nothing is sent yet.
+ * Throws ConfigError: client-node itself falls back to http://localhost:8080 in silence.
+ */
+export function connectCluster(kubeconfig: string | undefined, options: TransportOptions): Cluster {
+  const config = loadKubeConfig(kubeconfig);
+  const caCertificate = caOf(config, kubeconfig);
+  return { transport: new Transport(config, () => loadKubeConfig(kubeconfig), options), caCertificate };
+}
+
+function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    if (kubeconfig !== undefined) config.loadFromFile(kubeconfig);
+    else if (existsSync(SERVICE_ACCOUNT_TOKEN)) config.loadFromCluster();
+    else throw new Error('not in a cluster: set `kubernetes.kubeconfig`, --kubeconfig or KUBECONFIG');
+  } catch (error) {
+    throw problem(kubeconfig, messageOf(error), error);
+  }
+  const wrong = whatIsWrong(config);
+  if (wrong !== undefined) throw problem(kubeconfig, wrong);
+  return config;
+}
+
+function whatIsWrong(config: KubeConfig): string | undefined {
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) return 'its current context names no cluster';
+  if (!cluster.server.startsWith('https://')) return `its server is ${cluster.server}: only https is spoken`;
+  if (config.getCurrentUser() === null) return 'its current context names no user';
+  return cluster.skipTLSVerify ? 'it switches TLS verification off' : undefined;
+}
+
+function problem(kubeconfig: string | undefined, message: string, cause?: unknown): ConfigError {
+  const problems = [{ path: 'kubernetes.kubeconfig', message }];
+  return new ConfigError(kubeconfig ?? 'service account', problems, { cause });
+}
+
+function caOf(config: KubeConfig, kubeconfig: string | undefined): string {
+  const cluster = config.getCurrentCluster();
+  if (cluster?.caData !== undefined) return Buffer.from(cluster.caData, 'base64').toString('utf8');
+  try {
+    return cluster?.caFile === undefined ? '' : readFileSync(cluster.caFile, 'utf8');
+  } catch (error) {
+    throw problem(kubeconfig, messageOf(error), error);
+  }
+}

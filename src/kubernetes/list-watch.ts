@@ -1,0 +1,76 @@
+import { RemoteError } from '../errors.ts';
+import type { ListPage, ListWatch, WatchEvent } from '../runtime/informer.ts';
+import { errorOfStatus } from './status.ts';
+import type { Transport } from './transport.ts';
+import { listAt, objectAt, textAt } from './wire.ts';
+
+const PAGE_SIZE = 500;
+
+export interface ListWatchOptions<T> {
+  readonly transport: Transport;
+  readonly resource: string;
+  readonly path: string;
+  readonly selectors: Readonly<Record<string, string>>;
+  /** Reads one object; undefined leaves it out. */
+  readonly read: (object: unknown) => T | undefined;
+  readonly keyOf: (item: T) => string;
+  readonly identityOf: (item: T) => string;
+}
+
+/** List in pages and watch with bookmarks, over the raw API. */
+export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
+  const { transport, resource, path, selectors, read } = options;
+  return {
+    keyOf: options.keyOf,
+    identityOf: options.identityOf,
+    list: async (continueToken, signal): Promise<ListPage<T>> => {
+      const query = {
+        ...selectors,
+        limit: String(PAGE_SIZE),
+        ...(continueToken === '' ? {} : { continue: continueToken }),
+      };
+      const answer = objectAt(await transport.call({ verb: 'list', resource, path, query }, signal));
+      const metadata = objectAt(answer['metadata']);
+      const items = listAt(answer['items'])
+        .map((object) => read(object))
+        .filter((item) => item !== undefined);
+      return {
+        items,
+        resourceVersion: textAt(metadata['resourceVersion']),
+        continueToken: textAt(metadata['continue']),
+      };
+    },
+    watch: async function* (resourceVersion, timeoutSeconds, signal): AsyncGenerator<WatchEvent<T>> {
+      const query = {
+        ...selectors,
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        resourceVersion,
+        timeoutSeconds: String(timeoutSeconds),
+      };
+      for await (const line of transport.stream({ verb: 'watch', resource, path, query }, signal)) {
+        const event = readEvent(objectAt(line), resource, read);
+        if (event !== undefined) yield event;
+      }
+    },
+  };
+}
+
+function readEvent<T>(
+  line: Readonly<Record<string, unknown>>,
+  resource: string,
+  read: (object: unknown) => T | undefined,
+): WatchEvent<T> | undefined {
+  const { type, object } = line;
+  if (type === 'ERROR') {
+    // A version that is too old comes as 200 and then this.
+    const status = Number(objectAt(object)['code'] ?? 500);
+    throw errorOfStatus(`watch ${resource}`, status, JSON.stringify(object), undefined);
+  }
+  const resourceVersion = textAt(objectAt(objectAt(object)['metadata'])['resourceVersion']);
+  if (resourceVersion === '') throw new RemoteError('kubernetes', 'Unreadable', `watch ${resource}: no version`);
+  if (type === 'BOOKMARK') return { type: 'bookmark', resourceVersion };
+  const item = read(object);
+  if (item === undefined) return { type: 'bookmark', resourceVersion };
+  return { type: type === 'DELETED' ? 'gone' : 'put', item, resourceVersion };
+}
