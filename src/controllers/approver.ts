@@ -1,0 +1,109 @@
+import { isRemote } from '../errors.ts';
+import { stateOf } from '../policy/csr-state.ts';
+import type { RequestView } from '../policy/request.ts';
+import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
+import type { Csr, CsrWriter, EventSink, Log, Store, Telemetry } from '../ports.ts';
+import type { Decider } from './decider.ts';
+import type { PendingRequests } from './pending-requests.ts';
+
+export interface ApproverOptions {
+  readonly csrs: Store<Csr>;
+  readonly pending: PendingRequests;
+  readonly decider: Decider;
+  readonly writer: CsrWriter;
+  /** Told of every CSR right after its approval, with the version that the write gave it. */
+  readonly onApproved: (csr: Csr) => void;
+  readonly events: EventSink;
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+}
+
+/** A class that lacks its binding is asked about again this often; everything else waits for a change or this long. */
+const ACCESS_AGAIN_MS = 30_000;
+const LOOK_AGAIN_MS = 5 * 60_000;
+
+/** Decides on pending CSRs of the kubelet signers: one PUT to `/approval`, or none at all. */
+export class Approver {
+  readonly #options: ApproverOptions;
+  /** Decided by us, until the watch shows it: what is read meanwhile is old. */
+  readonly #decided = new Set<string>();
+  /** The last reason that a waiting CSR was reported with. */
+  readonly #reported = new Map<string, string>();
+
+  constructor(options: ApproverOptions) {
+    this.#options = options;
+  }
+
+  /** To be told when a CSR is settled or gone. */
+  forget(csr: Csr): void {
+    this.#decided.delete(csr.uid);
+    this.#reported.delete(csr.uid);
+  }
+
+  /** Decides on the CSR of that name. Answers in how many ms it wants to look again, if at all. Throws to be retried. */
+  async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const csr = this.#options.csrs.get(name);
+    if (csr === undefined || stateOf(csr) !== 'pending' || this.#decided.has(csr.uid)) return undefined;
+    const request = this.#options.pending.view(csr);
+    const { verdict } = await this.#options.decider.decide(request, signal);
+    if (verdict.kind === 'wait') {
+      this.#reportWaiting(request, verdict);
+      return verdict.violations.some(({ code }) => code === 'AccessNotGranted' || code === 'FactUnavailable')
+        ? ACCESS_AGAIN_MS
+        : LOOK_AGAIN_MS;
+    }
+    await this.#write(request, verdict, signal);
+    return undefined;
+  }
+
+  async #write(request: RequestView, verdict: Exclude<Verdict, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
+    const { writer, onApproved } = this.#options;
+    const { csr } = request;
+    const approves = verdict.kind === 'approve';
+    const message = approves ? verdict.message : describeViolations(verdict.violations);
+    try {
+      const written = await writer.decide(csr, approves ? 'Approved' : 'Denied', reasonOf(verdict), message, signal);
+      this.#decided.add(csr.uid);
+      this.#report(request, verdict);
+      if (approves) onApproved(written);
+    } catch (error) {
+      // Somebody else wrote or deleted it: the watch brings what it is now.
+      if (!isRemote(error, 'Conflict', 'NotFound')) throw error;
+      this.#options.log.debug({ csr: csr.name, code: error.code }, 'CSR changed while it was decided on');
+    }
+  }
+
+  #reportWaiting(request: RequestView, verdict: Extract<Verdict, { kind: 'wait' }>): void {
+    const key = describeViolations(verdict.violations);
+    if (this.#reported.get(request.csr.uid) === key) return;
+    this.#reported.set(request.csr.uid, key);
+    this.#report(request, verdict);
+  }
+
+  #report(request: RequestView, verdict: Verdict): void {
+    const { telemetry, log, events } = this.#options;
+    const { csr } = request;
+    const reason = reasonOf(verdict);
+    telemetry.decided(csr.signerName, verdict.kind, reason);
+    const fields = {
+      csr: csr.name,
+      signer: csr.signerName,
+      requester: csr.requester.username,
+      node: request.nodeName,
+      verdict: verdict.kind,
+      reason,
+    };
+    if (verdict.kind === 'approve') {
+      log.info(fields, 'CSR approved');
+      return;
+    }
+    const message = describeViolations(verdict.violations);
+    log.warn(
+      { ...fields, violations: verdict.violations },
+      verdict.kind === 'deny' ? 'CSR denied' : 'CSR left waiting',
+    );
+    if (reason === 'Superseded') return;
+    const source = reason === 'AccessNotGranted' ? `class ${request.path}` : csr.requester.username;
+    events.warn({ csr, reason, message, source });
+  }
+}

@@ -1,0 +1,94 @@
+import PQueue from 'p-queue';
+import { isRemote, messageOf } from '../errors.ts';
+import { stateOf } from '../policy/csr-state.ts';
+import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
+import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type Telemetry } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { PendingRequests } from './pending-requests.ts';
+
+export interface CleanerOptions {
+  readonly csrs: Store<Csr>;
+  readonly pending: PendingRequests;
+  readonly writer: CsrWriter;
+  readonly windows: RetentionWindows;
+  readonly concurrency: number;
+  /** Names what would go, and deletes nothing. */
+  readonly dryRun: boolean;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+}
+
+/** Deletes CSRs whose time is over, singly, each by uid and resourceVersion. */
+export class Cleaner {
+  readonly #options: CleanerOptions;
+
+  constructor(options: CleanerOptions) {
+    this.#options = options;
+  }
+
+  /** One pass. Failures of single deletions are logged and left to the next pass; one never stops the others. */
+  async sweep(signal: AbortSignal): Promise<number> {
+    if (!this.#options.csrs.fresh()) return 0;
+    const gate = new PQueue({ concurrency: this.#options.concurrency });
+    let removed = 0;
+    for (const { csr, retention } of this.due()) {
+      void gate.add(async () => {
+        if (!signal.aborted && (await this.#remove(csr, retention, signal))) removed += 1;
+      });
+    }
+    await gate.onIdle();
+    return removed;
+  }
+
+  /** What a pass would delete now. */
+  due(): { csr: Csr; retention: Retention }[] {
+    const now = this.#options.clock.now();
+    const superseded = this.#superseded();
+    const due: { csr: Csr; retention: Retention }[] = [];
+    for (const csr of this.#options.csrs.values()) {
+      if (csr.beingDeleted) continue;
+      const retention = retentionOf(csr, now, this.#options.windows, superseded.has(csr));
+      if (retention.until < now) due.push({ csr, retention });
+    }
+    return due;
+  }
+
+  /** Pending requests with a newer one of the same requester, signer and name; one pass, however many one node made. */
+  #superseded(): ReadonlySet<Csr> {
+    const groups = new Map<string, Csr[]>();
+    for (const csr of this.#options.csrs.values()) {
+      const served = (KUBELET_SIGNERS as readonly string[]).includes(csr.signerName);
+      if (!served || stateOf(csr) !== 'pending') continue;
+      const group = this.#options.pending.groupOf(csr);
+      const members = groups.get(group);
+      if (members === undefined) groups.set(group, [csr]);
+      else members.push(csr);
+    }
+    const superseded = new Set<Csr>();
+    for (const members of groups.values()) {
+      const newest = members.reduce((latest, { createdAt }) => Math.max(latest, createdAt), 0);
+      for (const csr of members) if (csr.createdAt < newest) superseded.add(csr);
+    }
+    return superseded;
+  }
+
+  async #remove(csr: Csr, retention: Retention, signal: AbortSignal): Promise<boolean> {
+    const { writer, dryRun, telemetry, log } = this.#options;
+    const fields = { csr: csr.name, signer: csr.signerName, requester: csr.requester.username, why: retention.class };
+    if (dryRun) {
+      log.info(fields, 'CSR would be removed (dry run)');
+      return false;
+    }
+    try {
+      await writer.remove(csr, signal);
+      telemetry.removedCsr(retention.class);
+      log.info(fields, 'CSR removed');
+      return true;
+    } catch (error) {
+      // Gone, or changed since: the next pass judges it afresh.
+      if (!isRemote(error, 'NotFound', 'Conflict')) log.warn({ ...fields, error: messageOf(error) }, 'CSR not removed');
+      return false;
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import { type Fact, type Facts, neededFacts, NOT_NEEDED } from '../policy/facts.ts';
+import type { PolicyConfig } from '../policy/policy-config.ts';
+import type { RequestView } from '../policy/request.ts';
+import { review } from '../policy/review.ts';
+import { accessKind } from '../policy/shared-rules.ts';
+import type { Verdict } from '../policy/verdict.ts';
+import type { AccessAnswer, Requester, Store } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { TokenRecord } from '../tokens/token-secret.ts';
+
+export interface DeciderOptions {
+  readonly policy: PolicyConfig;
+  readonly tokens: Store<TokenRecord>;
+  readonly access: {
+    review(
+      kind: 'nodeclient' | 'selfnodeclient',
+      requester: Requester,
+      signal: AbortSignal,
+    ): Promise<Fact<AccessAnswer>>;
+  };
+  /** Undecided later requests of the same requester, signer and name, newest first. */
+  readonly newerThan: (request: RequestView) => readonly RequestView[];
+  readonly clock: Clock;
+}
+
+export interface Decision {
+  readonly facts: Facts;
+  readonly verdict: Verdict;
+}
+
+/** Further back nothing is looked for: a node that nobody approves makes a request every quarter of an hour. */
+const MOST_NEWER = 8;
+
+/**
+ * Gathers the facts that a request needs, then decides (DESIGN D3). Approver, signer and `explain` all come through
+ * here, so they cannot disagree.
+ */
+export class Decider {
+  readonly #options: DeciderOptions;
+
+  constructor(options: DeciderOptions) {
+    this.#options = options;
+  }
+
+  get policy(): PolicyConfig {
+    return this.#options.policy;
+  }
+
+  async decide(request: RequestView, signal: AbortSignal): Promise<Decision> {
+    return this.#judge(request, await this.#supersededBy(request, signal), signal);
+  }
+
+  async #judge(request: RequestView, supersededBy: string | undefined, signal: AbortSignal): Promise<Decision> {
+    const { policy, clock } = this.#options;
+    const needed = neededFacts(request.path);
+    const facts: Facts = {
+      now: clock.now(),
+      token: needed.token ? this.#token(request.tokenId) : NOT_NEEDED,
+      access: needed.access
+        ? await this.#options.access.review(accessKind(request.path), request.csr.requester, signal)
+        : NOT_NEEDED,
+      supersededBy,
+    };
+    return { facts, verdict: review({ request, facts, policy }) };
+  }
+
+  #token(id: string | undefined): Fact<TokenRecord | undefined> {
+    const { tokens } = this.#options;
+    if (id === undefined) return NOT_NEEDED;
+    const record = tokens.get(id);
+    if (!tokens.fresh()) return { known: false, why: 'the watch on bootstrap tokens is not up to date' };
+    return { known: true, value: record };
+  }
+
+  async #supersededBy(request: RequestView, signal: AbortSignal): Promise<string | undefined> {
+    // Newest first, so a request that is itself superseded is never reached: what is newer has ended the search.
+    for (const newer of this.#options.newerThan(request).slice(0, MOST_NEWER)) {
+      const { verdict } = await this.#judge(newer, undefined, signal);
+      if (verdict.kind === 'approve') return newer.csr.name;
+    }
+    return undefined;
+  }
+}

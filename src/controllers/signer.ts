@@ -1,0 +1,176 @@
+import { isRemote, RefusedError } from '../errors.ts';
+import { checkAgainstPlan } from '../pki/certificate-check.ts';
+import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
+import { stateOf } from '../policy/csr-state.ts';
+import { REASONS } from '../policy/reasons.ts';
+import type { RequestView } from '../policy/request.ts';
+import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
+import {
+  type Authority,
+  CLIENT_SIGNER,
+  type CertificateSigner,
+  type Csr,
+  type CsrWriter,
+  type EventSink,
+  type Log,
+  type Store,
+  type Telemetry,
+} from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Decider } from './decider.ts';
+import type { PendingRequests } from './pending-requests.ts';
+
+export interface SignerOptions {
+  readonly csrs: Store<Csr>;
+  readonly pending: PendingRequests;
+  readonly decider: Decider;
+  readonly writer: CsrWriter;
+  readonly backend: CertificateSigner;
+  /** In ms. What a CSR asks for above it is shortened to it. */
+  readonly lifetime: { readonly client: number; readonly serving: number };
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+}
+
+const LOOK_AGAIN_MS = 5 * 60_000;
+/** What may be granted or readable again at any moment. */
+const UNSURE_AGAIN_MS = 30_000;
+/** The copy at hand was old, and its newer version may have come from the watch before the write failed. */
+const CONFLICT_AGAIN_MS = 1_000;
+
+/**
+ * Signs approved CSRs of the kubelet signers. It trusts no approval (DESIGN D6): it makes the same decision again, and
+ * signs only what it would approve itself.
+ */
+export class Signer {
+  readonly #options: SignerOptions;
+  /** Fresh copies from the approver, newer than what the watch has shown. */
+  readonly #offered = new Map<string, Csr>();
+  /** Written by us, until the watch shows it. */
+  readonly #settled = new Set<string>();
+  readonly #reported = new Map<string, string>();
+
+  constructor(options: SignerOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
+  offer(csr: Csr): void {
+    this.#offered.set(csr.name, csr);
+  }
+
+  /** To be told when a CSR is settled or gone. */
+  forget(csr: Csr): void {
+    this.#settled.delete(csr.uid);
+    this.#reported.delete(csr.uid);
+    if (this.#offered.get(csr.name)?.uid === csr.uid) this.#offered.delete(csr.name);
+  }
+
+  /** Signs the CSR of that name if it is to be. Answers in how many ms to look again. Throws to be retried. */
+  async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const csr = this.#offered.get(name) ?? this.#options.csrs.get(name);
+    this.#offered.delete(name);
+    if (csr === undefined || stateOf(csr) !== 'approved' || this.#settled.has(csr.uid)) return undefined;
+    const request = this.#options.pending.view(csr);
+    const { verdict } = await this.#options.decider.decide(request, signal);
+    if (verdict.kind !== 'approve') return this.#withhold(request, verdict, signal);
+    return this.#sign(request, signal);
+  }
+
+  async #sign(request: RequestView, signal: AbortSignal): Promise<number | undefined> {
+    const { backend, writer, telemetry, log, clock } = this.#options;
+    const { csr } = request;
+    const authority = await backend.authority(signal);
+    const plan = this.#plan(request, authority);
+    const certificate = await backend.sign(plan, signal);
+    const differences = checkAgainstPlan(certificate, plan, authority.certificatePem);
+    if (differences.length > 0) {
+      telemetry.notAsPlanned(csr.signerName);
+      const found = differences.join('; ');
+      log.error(
+        { csr: csr.name, signer: csr.signerName, differences },
+        'certificate differs from its plan: thrown away',
+      );
+      throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
+    }
+    const written = await this.#settle(csr, () => writer.issue(csr, certificate, signal));
+    if (written !== 'written') return againAfter(written);
+    const seconds = (clock.now() - csr.createdAt) / 1000;
+    telemetry.issued(csr.signerName, seconds);
+    log.info(
+      { csr: csr.name, signer: csr.signerName, node: request.nodeName, notAfter: new Date(plan.notAfter), seconds },
+      'certificate issued',
+    );
+    return undefined;
+  }
+
+  #plan({ csr, reading, nodeName }: RequestView, authority: Authority): CertificatePlan {
+    // An approve verdict promises both; the types cannot know.
+    if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
+    const usage = csr.signerName === CLIENT_SIGNER ? 'client' : 'serving';
+    const validity = planValidity({
+      now: this.#options.clock.now(),
+      lifetimeMs: this.#options.lifetime[usage],
+      requestedSeconds: csr.expirationSeconds,
+      authorityNotAfter: authority.notAfter,
+    });
+    return planCertificate({ csr: reading.csr, nodeName, usage, usages: csr.usages, validity });
+  }
+
+  async #withhold(
+    request: RequestView,
+    verdict: Exclude<Verdict, { kind: 'approve' }>,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { writer, telemetry, events, log } = this.#options;
+    const { csr } = request;
+    const reason = reasonOf(verdict);
+    const message = describeViolations(verdict.violations);
+    const unsure = verdict.violations.some(({ code }) => code === 'FactUnavailable');
+    if (!unsure && verdict.violations.some(({ code }) => REASONS[code].final)) {
+      const written = await this.#settle(csr, () => writer.fail(csr, reason, message, signal));
+      if (written !== 'written') return againAfter(written);
+      telemetry.failed(csr.signerName, reason);
+      log.warn(
+        { csr: csr.name, signer: csr.signerName, reason, violations: verdict.violations },
+        'approved CSR failed',
+      );
+      return undefined;
+    }
+    if (this.#reported.get(csr.uid) !== message) {
+      this.#reported.set(csr.uid, message);
+      telemetry.withheld(csr.signerName, reason);
+      log.warn(
+        { csr: csr.name, signer: csr.signerName, reason, violations: verdict.violations },
+        'approved CSR not signed',
+      );
+      if (reason !== 'Superseded') {
+        events.warn({ csr, reason, message: `approved, but not signed: ${message}`, source: csr.requester.username });
+      }
+    }
+    return unsure || verdict.violations.some(({ code }) => code === 'AccessNotGranted')
+      ? UNSURE_AGAIN_MS
+      : LOOK_AGAIN_MS;
+  }
+
+  /** Writes the last word on a CSR, unless somebody else was first. */
+  async #settle(csr: Csr, write: () => Promise<Csr>): Promise<Settling> {
+    try {
+      await write();
+      this.#settled.add(csr.uid);
+      return 'written';
+    } catch (error) {
+      if (!isRemote(error, 'Conflict', 'NotFound')) throw error;
+      this.#options.log.debug({ csr: csr.name, code: error.code }, 'CSR changed while it was signed');
+      return error.code === 'Conflict' ? 'changed' : 'gone';
+    }
+  }
+}
+
+type Settling = 'written' | 'changed' | 'gone';
+
+function againAfter(settling: Exclude<Settling, 'written'>): number | undefined {
+  return settling === 'changed' ? CONFLICT_AGAIN_MS : undefined;
+}
