@@ -1,0 +1,167 @@
+/** The composition root: from a config to the wired service. */
+import type { Config } from './config.ts';
+import { messageOf } from './errors.ts';
+import { tokenListWatch } from './kubernetes/token-secrets.ts';
+import type { HealthCheck } from './ops/health.ts';
+import { Metrics } from './ops/metrics.ts';
+import { OpsServer } from './ops/server.ts';
+import type { CertificateSigner, Log } from './ports.ts';
+import { type Clock, deadline } from './runtime/clock.ts';
+import type { Controller } from './runtime/controller.ts';
+import type { Informer } from './runtime/informer.ts';
+import { type Part, startAll } from './runtime/lifecycle.ts';
+import type { TokenRecord } from './tokens/token-secret.ts';
+import { openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
+import { type Context, informerOf } from './wiring/context.ts';
+import { type CsrSide, csrSide } from './wiring/csrs.ts';
+import { gaugesOf, type Observed } from './wiring/gauges.ts';
+import { type TokenSide, tokenSide } from './wiring/tokens.ts';
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+export interface RunningApp {
+  /** Port of /livez, /readyz and /metrics. */
+  readonly opsPort: number;
+  /** Finishes what is in hand within the configured time. Never rejects. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Wires the service and starts it. Resolves when it runs, whether or not the API server and Vault can be reached: it
+ * waits for them and says so in /readyz. Throws ConfigError for what the config got wrong.
+ */
+export async function startApp(options: AppOptions): Promise<RunningApp> {
+  const { config, log } = options;
+  const { parts, ops } = await wire(options);
+  let opsPort = 0;
+  const server: Part = {
+    name: 'ops server',
+    start: async () => {
+      opsPort = await ops.start();
+    },
+    stop: () => ops.stop(),
+  };
+  const stop = await startAll([server, ...parts], (name, error) => {
+    log.error({ part: name, error: messageOf(error) }, 'part did not stop cleanly');
+  });
+  log.info({ controllers: config.controllers, opsPort }, 'service started');
+  return { opsPort, stop: () => stop(deadline(config.ops.shutdown)) };
+}
+
+async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops: OpsServer }> {
+  const { config, clock, log } = options;
+  let authorityNotAfter: number | undefined;
+  let csrs: CsrSide | undefined;
+  const controllers: Controller[] = [];
+  const informers: Observed['informers'][number][] = [];
+  const metrics: Metrics = new Metrics(
+    gaugesOf({
+      csrs: () => requireWired(csrs).csrs,
+      tokens: () => tokens,
+      pools: Object.keys(config.pools),
+      controllers,
+      informers,
+      authorityNotAfter: () => authorityNotAfter,
+      now: () => clock.now(),
+    }),
+  );
+  const context: Context = { ...options, metrics };
+  const observers = {
+    onApiCall: metrics.apiCall.bind(metrics),
+    onVaultCall: metrics.vaultCall.bind(metrics),
+  };
+
+  const cluster = openCluster(config, clock, observers);
+  const vault = config.vault === undefined ? undefined : await openVault(config, clock, observers);
+  const tokens: Informer<TokenRecord> = informerOf(context, 'tokens', tokenListWatch(cluster.transport));
+  const backend = remembering(openSigner(config, clock, vault, log), (notAfter) => {
+    authorityNotAfter = notAfter;
+  });
+  csrs = csrSide(context, cluster.transport, tokens, backend);
+  tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
+  const minted: TokenSide =
+    vault === undefined
+      ? { controllers: [], parts: [] }
+      : tokenSide(
+          context,
+          cluster.transport,
+          tokens,
+          vault,
+          config.controllers.includes('minter')
+            ? await openTokenDesk(config, clock, cluster, vault, { telemetry: metrics, log })
+            : undefined,
+        );
+  informers.push(...csrs.informers, tokens);
+  controllers.push(...csrs.controllers, ...minted.controllers);
+
+  const close: Part = {
+    name: 'connections',
+    start: () => {},
+    stop: async () => {
+      vault?.session.stop();
+      await cluster.transport.close();
+    },
+  };
+  const parts = [
+    close,
+    ...[...csrs.informers, tokens].map(partOfInformer),
+    ...csrs.parts,
+    ...controllers.map(partOfController),
+    ...minted.parts,
+  ];
+  const readiness = healthChecks(config, [...csrs.informers, tokens], vault, backend);
+  return { parts, ops: new OpsServer({ listen: config.ops.listen, registry: metrics.registry, readiness }) };
+}
+
+function requireWired<T>(part: T | undefined): T {
+  if (part === undefined) throw new TypeError('used before it was wired');
+  return part;
+}
+
+function healthChecks(
+  config: Config,
+  informers: readonly Pick<Informer<unknown>, 'name' | 'fresh'>[],
+  vault: Vault | undefined,
+  backend: CertificateSigner,
+): HealthCheck[] {
+  const checks: HealthCheck[] = informers.map((informer) => ({
+    name: `informer-${informer.name}`,
+    check: () => (informer.fresh() ? undefined : 'no complete, recent copy of the objects'),
+  }));
+  if (vault !== undefined) checks.push({ name: 'vault', check: (signal) => vault.session.check(signal) });
+  if (config.controllers.includes('signer')) {
+    checks.push({
+      name: 'authority',
+      check: async (signal) => {
+        await backend.authority(signal);
+        return undefined;
+      },
+    });
+  }
+  return checks;
+}
+
+function partOfInformer(informer: Pick<Informer<unknown>, 'name' | 'start' | 'stop'>): Part {
+  return { name: `informer ${informer.name}`, start: () => informer.start(), stop: () => informer.stop() };
+}
+
+function partOfController({ name, queue }: Controller): Part {
+  return { name: `controller ${name}`, start: () => {}, stop: (signal) => queue.stop(signal) };
+}
+
+/** The same backend, telling of the end of the CA that it last used. */
+function remembering(backend: CertificateSigner, tell: (notAfter: number) => void): CertificateSigner {
+  return {
+    authority: async (signal) => {
+      const authority = await backend.authority(signal);
+      tell(authority.notAfter);
+      return authority;
+    },
+    sign: (plan, signal) => backend.sign(plan, signal),
+  };
+}

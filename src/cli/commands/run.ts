@@ -1,0 +1,19 @@
+import { startApp } from '../../app.ts';
+import { createLog } from '../../ops/logger.ts';
+import { systemClock } from '../../runtime/clock.ts';
+import type { Io } from '../io.ts';
+import { loadConfig, type RunFlags } from '../settings.ts';
+
+/** Runs the service until it is interrupted, then finishes what is in hand. */
+export async function run(flags: RunFlags, io: Io): Promise<void> {
+  const config = await loadConfig(flags, io);
+  const log = createLog(config.ops.logLevel, (line) => io.out(line));
+  const app = await startApp({ config, clock: systemClock, random: Math.random, log });
+  await new Promise<void>((resolve) => {
+    if (io.interrupted.aborted) resolve();
+    else io.interrupted.addEventListener('abort', () => resolve(), { once: true });
+  });
+  log.info({}, 'stopping: finishing what is in hand');
+  await app.stop();
+  log.info({}, 'stopped');
+}

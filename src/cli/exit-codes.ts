@@ -1,0 +1,48 @@
+import { ConfigError, isRemote, RefusedError, type RemoteErrorCode, UsageError } from '../errors.ts';
+
+/** Exit codes are stable: scripts may rely on them. */
+export const EXIT_CODES = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  conflict: 4,
+  unavailable: 5,
+  forbidden: 6,
+  interrupted: 130,
+} as const;
+
+/** What each code means; the README's table is held against this one. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
+  ok: 'Done.',
+  failed: 'Something failed that has no code of its own; the message says what.',
+  usage: 'The command line or the config is wrong; nothing was started or written.',
+  notFound: 'The CSR, token, node or pool that was named does not exist.',
+  conflict: 'What was asked for stands in the way of something that is there, such as a second token for a node.',
+  unavailable: 'The API server or Vault could not be reached, is sealed, or asked to wait; try again.',
+  forbidden: 'The API server or Vault refused the credential or the right.',
+  interrupted: 'Ended by a second SIGINT or SIGTERM, or in the middle of a command.',
+};
+
+const EXIT_OF_REMOTE: Readonly<Record<RemoteErrorCode, keyof typeof EXIT_CODES>> = {
+  NotFound: 'notFound',
+  Conflict: 'conflict',
+  AlreadyExists: 'conflict',
+  Invalid: 'failed',
+  Unauthorized: 'forbidden',
+  Forbidden: 'forbidden',
+  Expired: 'unavailable',
+  TooManyRequests: 'unavailable',
+  Sealed: 'unavailable',
+  Unavailable: 'unavailable',
+  Unreadable: 'failed',
+};
+
+/** The exit code for anything that was thrown. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError || error instanceof ConfigError) return EXIT_CODES.usage;
+  if (isRemote(error)) return EXIT_CODES[EXIT_OF_REMOTE[error.code]];
+  if (error instanceof RefusedError && error.code === 'NotFound') return EXIT_CODES.notFound;
+  if (error instanceof RefusedError && error.code === 'AlreadyExists') return EXIT_CODES.conflict;
+  return EXIT_CODES.failed;
+}

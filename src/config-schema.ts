@@ -1,0 +1,218 @@
+/** Every key of the config file with its line of help; the README's table is made of these and held against them. */
+import { RE2JS } from 're2js';
+import { z } from 'zod';
+import { parseRanges } from './policy/addresses.ts';
+import { formatDuration, parseDuration } from './runtime/duration.ts';
+import { isPoolName } from './tokens/binding.ts';
+import { parseTime } from './tokens/token-secret.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const YEAR = 365 * 24 * HOUR;
+
+export const CONTROLLERS = ['minter', 'approver', 'signer', 'cleaner'] as const;
+export type ControllerName = (typeof CONTROLLERS)[number];
+
+/** A Go duration within bounds, read into milliseconds. */
+function duration(least: number, most: number): z.ZodType<number, string> {
+  return z.string().transform((text, ctx) => {
+    const ms = parseDuration(text);
+    if (ms === undefined) {
+      ctx.addIssue({ code: 'custom', message: `"${text}" is no duration such as 90s, 15m or 1h30m` });
+      return z.NEVER;
+    }
+    if (ms < least || ms > most) {
+      const bounds = `${formatDuration(least)} to ${formatDuration(most)}`;
+      ctx.addIssue({ code: 'custom', message: `"${text}" is out of bounds: ${bounds}` });
+      return z.NEVER;
+    }
+    return ms;
+  });
+}
+
+const https = z.url({ protocol: /^https$/, error: 'must be a URL that begins with https://' });
+const file = z.string().min(1, 'must name a file');
+const concurrency = z.int().min(1).max(256);
+const dnsSuffix = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'must be a lower-case DNS name');
+
+const time = z.string().transform((text, ctx) => {
+  const ms = parseTime(text);
+  if (ms !== undefined) return ms;
+  ctx.addIssue({ code: 'custom', message: `"${text}" is no time such as 2027-01-31T00:00:00Z` });
+  return z.NEVER;
+});
+
+const ranges = z.array(z.string()).transform((texts, ctx) => {
+  const { ranges, wrong } = parseRanges(texts);
+  for (const text of wrong) ctx.addIssue({ code: 'custom', message: `"${text}" is no range such as 10.0.0.0/8` });
+  return wrong.length === 0 ? ranges : z.NEVER;
+});
+
+const pattern = z.string().transform((text, ctx) => {
+  try {
+    return { text, matcher: RE2JS.compile(text) };
+  } catch (error) {
+    ctx.addIssue({ code: 'custom', message: `"${text}" is no RE2 pattern: ${String(error)}` });
+    return z.NEVER;
+  }
+});
+
+const pathSegments = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'must be segments of letters, digits, - and _, with / between them');
+
+const pool = z.strictObject({
+  nodeNames: pattern.describe('RE2 pattern that the whole name of a node of this pool matches'),
+  tokenLifetime: duration(10 * MINUTE, YEAR)
+    .default(24 * HOUR)
+    .describe("Lifetime of the pool's token; it is replaced at half of it"),
+});
+
+const auth = z.discriminatedUnion('method', [
+  z.strictObject({
+    method: z.literal('tokenFile'),
+    tokenFile: file.describe('File with a Vault token, read again when it changes'),
+  }),
+  z.strictObject({
+    method: z.literal('approle'),
+    mount: pathSegments.default('approle'),
+    roleIdFile: file.describe('File with the role_id'),
+    secretIdFile: file.describe('File with the secret_id'),
+  }),
+  z.strictObject({
+    method: z.literal('kubernetes'),
+    mount: pathSegments.default('kubernetes'),
+    role: z.string().min(1).describe('Role of the Kubernetes auth method'),
+    jwtFile: file
+      .default('/var/run/secrets/kubernetes.io/serviceaccount/token')
+      .describe('Projected service account token, read again at each login'),
+  }),
+]);
+
+const vault = z.strictObject({
+  address: https.describe('URL of Vault or OpenBao'),
+  caFile: file.optional().describe("PEM bundle that Vault's certificate is checked with; the system's CAs without it"),
+  namespace: z.string().min(1).optional().describe('Namespace, where Vault has them'),
+  mount: pathSegments.default('secret').describe('Mount of the KV version 2 engine'),
+  prefix: pathSegments.default('kubelet-bootstrap').describe('Path below the mount for nodes/ and pools/'),
+  timeout: duration(100, 5 * MINUTE)
+    .default(10_000)
+    .describe('For one call'),
+  auth: auth.describe('How the service logs in: tokenFile, approle or kubernetes'),
+});
+
+const ca = z.strictObject({
+  vaultPath: pathSegments.optional().describe('KV path below the mount of an entry with `cert` and `key`, PEM'),
+  certificateFile: file.optional().describe('PEM file of the CA; chain certificates may follow'),
+  keyFile: file.optional().describe('PEM file of its key'),
+  refresh: duration(1_000, HOUR).default(MINUTE).describe('How often a changed pair is looked for'),
+});
+
+const retention = z.strictObject({
+  issued: duration(0, YEAR).default(HOUR).describe('With a certificate; an expired one goes at once'),
+  denied: duration(0, YEAR).default(HOUR).describe('Denied'),
+  failed: duration(0, YEAR).default(HOUR).describe('Failed'),
+  pending: duration(0, YEAR)
+    .default(24 * HOUR)
+    .describe('Without a decision'),
+  approvedUnissued: duration(0, YEAR)
+    .default(24 * HOUR)
+    .describe('Approved, without a certificate'),
+  superseded: duration(0, YEAR).default(HOUR).describe('Without a decision, and the same requester made a newer one'),
+});
+
+/** The whole config file. */
+export const configSchema = z.strictObject({
+  kubernetes: z
+    .strictObject({
+      kubeconfig: file.optional().describe("kubeconfig file; the pod's service account without it"),
+      connections: z.int().min(4).max(256).default(24).describe('Connections to the API server at most'),
+      timeout: duration(100, 5 * MINUTE)
+        .default(15_000)
+        .describe('For one call'),
+    })
+    .prefault({}),
+  cluster: z.strictObject({
+    server: https.describe('URL of the API server as nodes reach it; goes into their bootstrap kubeconfig'),
+    caFile: file.optional().describe("PEM of the CA that nodes check it with; the kubeconfig's own without it"),
+  }),
+  vault: vault.optional().describe('Needed by the minter, and by the signer when the CA is in Vault'),
+  controllers: z
+    .array(z.enum(CONTROLLERS))
+    .min(1)
+    .default([...CONTROLLERS])
+    .describe('Which controllers run'),
+  approver: z
+    .strictObject({
+      concurrency: concurrency.default(16).describe('CSRs that are decided on at the same time'),
+      onViolation: z
+        .enum(['wait', 'deny'])
+        .default('wait')
+        .describe('What becomes of a CSR that can never be right; a denied kubelet makes 28 times more CSRs'),
+      accessReview: z.enum(['class', 'full']).default('class').describe('Ask RBAC by class, or for every requester'),
+      longestRequest: duration(10 * MINUTE, 100 * YEAR)
+        .default(YEAR)
+        .describe('Longest expirationSeconds that may be asked for'),
+      unboundTokensUntil: time.optional().describe('Until then tokens without a binding are admitted'),
+    })
+    .prefault({}),
+  serving: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('Whether serving certificates are approved and signed'),
+      dnsSuffixes: z.array(dnsSuffix).default([]).describe('Names besides <node> itself: <node>.<suffix>'),
+      addressRanges: ranges.optional().describe('Where the addresses of nodes lie, as CIDRs; there is no default'),
+    })
+    .prefault({}),
+  signer: z
+    .strictObject({
+      concurrency: concurrency.default(16).describe('CSRs that are signed at the same time'),
+      lifetime: z
+        .strictObject({
+          client: duration(MINUTE, 10 * YEAR)
+            .default(7 * 24 * HOUR)
+            .describe('Of client certificates, at most'),
+          serving: duration(MINUTE, 10 * YEAR)
+            .default(7 * 24 * HOUR)
+            .describe('Of serving certificates, at most'),
+        })
+        .prefault({}),
+      ca: ca.prefault({}),
+    })
+    .prefault({}),
+  pools: z
+    .record(z.string().refine(isPoolName, 'must be a lower-case DNS label'), pool)
+    .default({})
+    .describe('Pools of nodes by name; each is kept filled with a token'),
+  minter: z
+    .strictObject({
+      concurrency: concurrency.default(4).describe('Pools that are worked on at the same time'),
+      tokenLifetime: duration(MINUTE, YEAR).default(HOUR).describe('Lifetime of a token for one node'),
+    })
+    .prefault({}),
+  cleaner: z
+    .strictObject({
+      concurrency: concurrency.default(8).describe('Deletions at the same time'),
+      interval: duration(1_000, HOUR).default(MINUTE).describe('Between two passes'),
+      dryRun: z.boolean().default(false).describe('Only log what would be removed'),
+      allSigners: z.boolean().default(false).describe('Clean the CSRs of every signer, not just the kubelets'),
+      retention: retention.prefault({}),
+    })
+    .prefault({}),
+  ops: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(/^(\[[0-9a-f:]+\]|[0-9.]+):\d{1,5}$/, 'must be <IP address>:<port>')
+        .default('127.0.0.1:9440')
+        .describe('Address of /livez, /readyz and /metrics'),
+      logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged'),
+      shutdown: duration(1_000, 10 * MINUTE)
+        .default(20_000)
+        .describe('Time for work in hand after SIGTERM'),
+    })
+    .prefault({}),
+});
+
+export type ConfigShape = z.output<typeof configSchema>;

@@ -1,0 +1,121 @@
+import { parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { CONTROLLERS, type ConfigShape, configSchema } from './config-schema.ts';
+import { ConfigError, type ConfigProblem } from './errors.ts';
+import type { PolicyConfig, PoolPolicy } from './policy/policy-config.ts';
+
+/** The whole config, read, checked and frozen. Durations are in ms. */
+export type Config = Readonly<ConfigShape>;
+
+/** What flags and environment set over the file. */
+export interface ConfigOverrides {
+  readonly kubeconfig?: string | undefined;
+  readonly controllers?: readonly string[] | undefined;
+  readonly dryRun?: boolean | undefined;
+  readonly logLevel?: string | undefined;
+  readonly vaultAddress?: string | undefined;
+}
+
+/**
+ * Reads the config from the text of its file. Throws ConfigError with every problem that is in it, each with the path of
+ * its key; nothing is started on a wrong config.
+ */
+export function readConfig(source: string, text: string, overrides: ConfigOverrides = {}): Config {
+  const document = parseDocument(text, { prettyErrors: true });
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => ({ path: '', message: error.message.split('\n')[0] ?? '' }));
+    throw new ConfigError(source, problems);
+  }
+  const raw = override(document.toJS() ?? {}, overrides);
+  const parsed = configSchema.safeParse(raw);
+  const problems = [...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)), ...crossProblems(raw)];
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(source, problems);
+  return deepFreeze(parsed.data);
+}
+
+/** The part of the config that decisions depend on. */
+export function policyOf(config: Config): PolicyConfig {
+  const { approver, serving } = config;
+  const pools = Object.entries(config.pools).map(([name, { nodeNames }]): [string, PoolPolicy] => [
+    name,
+    { name, pattern: nodeNames.text, admitsNodeName: (nodeName) => nodeNames.matcher.testExact(nodeName) },
+  ]);
+  return {
+    pools: new Map(pools),
+    unboundTokensUntil: approver.unboundTokensUntil,
+    longestRequestSeconds: Math.floor(approver.longestRequest / 1000),
+    serving:
+      serving.enabled && serving.addressRanges !== undefined
+        ? { dnsSuffixes: serving.dnsSuffixes, ranges: serving.addressRanges }
+        : undefined,
+    onViolation: approver.onViolation,
+  };
+}
+
+function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a key of the config' }));
+  }
+  return [{ path: issue.path.join('.'), message: issue.message }];
+}
+
+/** What holds between keys; read from the raw file, so that it is reported beside what is wrong with single keys. */
+function crossProblems(raw: unknown): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const runs = at(raw, 'controllers') ?? CONTROLLERS;
+  const running = new Set<unknown>(Array.isArray(runs) ? runs : []);
+  const ranges = at(raw, 'serving', 'addressRanges');
+  if (at(raw, 'serving', 'enabled') !== false && (!Array.isArray(ranges) || ranges.length === 0)) {
+    problems.push({
+      path: 'serving.addressRanges',
+      message: 'must name the ranges that node addresses lie in, or set serving.enabled to false',
+    });
+  }
+  const [vaultPath, certificateFile, keyFile] = ['vaultPath', 'certificateFile', 'keyFile'].map((key) =>
+    at(raw, 'signer', 'ca', key),
+  );
+  if (running.has('signer') && (vaultPath === undefined) === (certificateFile === undefined)) {
+    problems.push({ path: 'signer.ca', message: 'must have either vaultPath, or certificateFile and keyFile' });
+  }
+  if ((certificateFile === undefined) !== (keyFile === undefined)) {
+    problems.push({ path: 'signer.ca', message: 'certificateFile and keyFile belong together' });
+  }
+  if (at(raw, 'vault') === undefined && (running.has('minter') || (running.has('signer') && vaultPath !== undefined))) {
+    problems.push({ path: 'vault', message: 'is needed by the minter, and by signer.ca.vaultPath' });
+  }
+  return problems;
+}
+
+function override(raw: unknown, overrides: ConfigOverrides): unknown {
+  const { kubeconfig, controllers, dryRun, logLevel, vaultAddress } = overrides;
+  const set: [string, string, unknown][] = [
+    ['kubernetes', 'kubeconfig', kubeconfig],
+    ['cleaner', 'dryRun', dryRun],
+    ['ops', 'logLevel', logLevel],
+    ['vault', 'address', vaultAddress],
+  ];
+  if (!isObject(raw)) return raw;
+  const merged: Record<string, unknown> = { ...raw, ...(controllers === undefined ? {} : { controllers }) };
+  for (const [section, key, value] of set) {
+    const held = merged[section] ?? {};
+    if (value !== undefined && isObject(held)) merged[section] = { ...held, [key]: value };
+  }
+  return merged;
+}
+
+function at(raw: unknown, ...path: string[]): unknown {
+  return path.reduce((value: unknown, key) => (isObject(value) ? value[key] : undefined), raw);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Plain objects and lists only: matchers and range lists keep state of their own. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && !Array.isArray(value)) return value;
+  for (const part of Object.values(value)) deepFreeze(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,176 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { CLIENT_SIGNER, SERVING_SIGNER, type Telemetry } from '../ports.ts';
+
+/** What the gauges are computed from at each scrape, so that they cannot drift. */
+export interface MetricSources {
+  /** CSRs in the cluster by signer and state. */
+  csrs(): Iterable<{ readonly signer: string; readonly state: string; readonly count: number }>;
+  /** Work queues by controller. */
+  queues(): Iterable<{
+    readonly controller: string;
+    readonly depth: number;
+    readonly inFlight: number;
+    readonly delayed: number;
+  }>;
+  /** End of the CA in use, ms since the epoch; undefined while none is known. */
+  authorityNotAfter(): number | undefined;
+  /** Usable tokens by pool, and when the last to end does, ms since the epoch. */
+  pools(): Iterable<{ readonly pool: string; readonly usable: number; readonly expiresAt: number | undefined }>;
+  /** 1 for an informer that is up to date. */
+  informers(): Iterable<{ readonly informer: string; readonly fresh: boolean; readonly objects: number }>;
+}
+
+const LATENCY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
+const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** `client`, `serving` or `other`: the closed set behind the label `signer`. */
+export function signerLabel(signerName: string): string {
+  if (signerName === CLIENT_SIGNER) return 'client';
+  return signerName === SERVING_SIGNER ? 'serving' : 'other';
+}
+
+/** Every metric of this service, declared once, on a registry of its own. */
+export class Metrics implements Telemetry {
+  readonly registry = new Registry();
+  readonly #decisions = this.#counter('decisions_total', 'Decisions on CSRs', ['signer', 'verdict', 'reason']);
+  readonly #withheld = this.#counter('signatures_withheld_total', 'Approved CSRs that were not signed', [
+    'signer',
+    'reason',
+  ]);
+  readonly #failed = this.#counter('failed_total', 'Approved CSRs that were marked Failed', ['signer', 'reason']);
+  readonly #notAsPlanned = this.#counter(
+    'certificates_not_as_planned_total',
+    'Certificates thrown away because they differ from their plan; never expected',
+    ['signer'],
+  );
+  readonly #issued = new Histogram({
+    name: 'kubelet_bootstrap_issue_seconds',
+    help: 'Seconds from the creation of a CSR to its certificate',
+    labelNames: ['signer'],
+    buckets: LATENCY_SECONDS,
+    registers: [this.registry],
+  });
+  readonly #removedCsrs = this.#counter('csrs_removed_total', 'CSRs that the cleaner removed', ['why']);
+  readonly #removedTokens = this.#counter('tokens_removed_total', 'Tokens that were removed', ['why']);
+  readonly #minted = this.#counter('tokens_minted_total', 'Tokens that were issued', ['kind']);
+  readonly #mintFailures = this.#counter('mint_failures_total', 'Attempts to mint a pool token that failed', ['pool']);
+  readonly #retries = this.#counter('retries_total', 'Attempts of a controller that failed and are repeated', [
+    'controller',
+  ]);
+  readonly #events = this.#counter('events_dropped_total', 'Events that were not written', ['why']);
+  readonly #apiCalls = this.#calls('api_call_seconds', 'Calls to the API server', ['verb', 'resource', 'status']);
+  readonly #vaultCalls = this.#calls('vault_call_seconds', 'Calls to Vault', ['operation', 'outcome']);
+
+  constructor(sources: MetricSources) {
+    collectDefaultMetrics({ register: this.registry });
+    this.#gauge('csrs', 'CSRs in the cluster; lower is better', ['signer', 'state'], (set) => {
+      for (const { signer, state, count } of sources.csrs()) set({ signer, state }, count);
+    });
+    this.#gauge('queue_depth', 'Keys that wait for a free place', ['controller'], (set) => {
+      for (const { controller, depth } of sources.queues()) set({ controller }, depth);
+    });
+    this.#gauge('queue_in_flight', 'Keys that are being worked on', ['controller'], (set) => {
+      for (const { controller, inFlight } of sources.queues()) set({ controller }, inFlight);
+    });
+    this.#gauge('queue_delayed', 'Keys that wait for their time', ['controller'], (set) => {
+      for (const { controller, delayed } of sources.queues()) set({ controller }, delayed);
+    });
+    this.#gauge('ca_expiry_timestamp_seconds', 'End of the CA in use', [], (set) => {
+      const notAfter = sources.authorityNotAfter();
+      if (notAfter !== undefined) set({}, notAfter / 1000);
+    });
+    this.#gauge('pool_tokens', 'Usable tokens of a pool', ['pool'], (set) => {
+      for (const { pool, usable } of sources.pools()) set({ pool }, usable);
+    });
+    this.#gauge('pool_token_expiry_timestamp_seconds', 'End of the last usable token of a pool', ['pool'], (set) => {
+      for (const { pool, expiresAt } of sources.pools()) if (expiresAt !== undefined) set({ pool }, expiresAt / 1000);
+    });
+    this.#gauge('informer_fresh', '1 while the copy of the objects is up to date', ['informer'], (set) => {
+      for (const { informer, fresh } of sources.informers()) set({ informer }, fresh ? 1 : 0);
+    });
+    this.#gauge('informer_objects', 'Objects in the copy', ['informer'], (set) => {
+      for (const { informer, objects } of sources.informers()) set({ informer }, objects);
+    });
+  }
+
+  decided(signerName: string, verdict: 'approve' | 'wait' | 'deny', reason: string): void {
+    this.#decisions.inc({ signer: signerLabel(signerName), verdict, reason });
+  }
+
+  issued(signerName: string, seconds: number): void {
+    this.#issued.observe({ signer: signerLabel(signerName) }, Math.max(0, seconds));
+  }
+
+  withheld(signerName: string, reason: string): void {
+    this.#withheld.inc({ signer: signerLabel(signerName), reason });
+  }
+
+  failed(signerName: string, reason: string): void {
+    this.#failed.inc({ signer: signerLabel(signerName), reason });
+  }
+
+  notAsPlanned(signerName: string): void {
+    this.#notAsPlanned.inc({ signer: signerLabel(signerName) });
+  }
+
+  removedCsr(why: string): void {
+    this.#removedCsrs.inc({ why });
+  }
+
+  removedToken(why: string): void {
+    this.#removedTokens.inc({ why });
+  }
+
+  minted(kind: string): void {
+    this.#minted.inc({ kind });
+  }
+
+  mintFailed(pool: string): void {
+    this.#mintFailures.inc({ pool });
+  }
+
+  retried(controller: string): void {
+    this.#retries.inc({ controller });
+  }
+
+  eventDropped(why: string): void {
+    this.#events.inc({ why });
+  }
+
+  apiCall(call: { verb: string; resource: string; status: string; seconds: number }): void {
+    const { verb, resource, status, seconds } = call;
+    this.#apiCalls.observe({ verb, resource, status }, seconds);
+  }
+
+  vaultCall(call: { operation: string; outcome: string; seconds: number }): void {
+    const { operation, outcome, seconds } = call;
+    this.#vaultCalls.observe({ operation, outcome }, seconds);
+  }
+
+  #counter(name: string, help: string, labelNames: string[]): Counter {
+    return new Counter({ name: `kubelet_bootstrap_${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  #calls(name: string, help: string, labelNames: string[]): Histogram {
+    const registers = [this.registry];
+    return new Histogram({ name: `kubelet_bootstrap_${name}`, help, labelNames, buckets: CALL_SECONDS, registers });
+  }
+
+  #gauge(
+    name: string,
+    help: string,
+    labelNames: string[],
+    collect: (set: (labels: Record<string, string>, value: number) => void) => void,
+  ): void {
+    const gauge: Gauge = new Gauge({
+      name: `kubelet_bootstrap_${name}`,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect: () => {
+        gauge.reset();
+        collect((labels, value) => gauge.set(labels, value));
+      },
+    });
+  }
+}

@@ -1,0 +1,134 @@
+/** From the config to connected adapters; shared by the service and the commands. Nothing is sent when they are made. */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Config } from '../config.ts';
+import { TokenDesk } from '../controllers/token-desk.ts';
+import { ConfigError, messageOf } from '../errors.ts';
+import { type Cluster, connectCluster } from '../kubernetes/kubeconfig.ts';
+import { tokenSecrets } from '../kubernetes/token-secrets.ts';
+import type { ApiCall } from '../kubernetes/transport.ts';
+import { pairFromFiles } from '../local-ca/files.ts';
+import { localSigner } from '../local-ca/signer.ts';
+import type { CertificateSigner, Log, Telemetry } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { VaultSession } from '../vault/auth.ts';
+import { VaultCaPair } from '../vault/ca-pair.ts';
+import { type VaultCall, VaultClient } from '../vault/client.ts';
+import { KeyValue } from '../vault/key-value.ts';
+import { appRole, givenToken, kubernetesLogin, type LoginMethod, tokenFile } from '../vault/login-methods.ts';
+import { VaultTokenPublications } from '../vault/token-publications.ts';
+
+/** What tells the outside of calls. */
+export interface CallObservers {
+  readonly onApiCall: (call: ApiCall) => void;
+  readonly onVaultCall: (call: VaultCall) => void;
+}
+
+/** Watches hold a connection each for as long as they last. */
+const WATCHES = 4;
+
+/** Throws ConfigError when the kubeconfig is missing or unusable. */
+export function openCluster(config: Config, clock: Clock, { onApiCall }: CallObservers): Cluster {
+  const { kubeconfig, connections, timeout } = config.kubernetes;
+  return connectCluster(kubeconfig, {
+    clock,
+    timeoutMs: timeout,
+    connections: connections + WATCHES,
+    onCall: onApiCall,
+  });
+}
+
+/** Vault, logged in when it is first needed. */
+export interface Vault {
+  readonly session: VaultSession;
+  readonly keyValue: KeyValue;
+  readonly publications: VaultTokenPublications;
+}
+
+/**
+ * Throws ConfigError when there is no `vault` in the config or its CA cannot be read. A given token (an admin's
+ * VAULT_TOKEN) goes before the configured login.
+ */
+export async function openVault(
+  config: Config,
+  clock: Clock,
+  { onVaultCall }: CallObservers,
+  token?: string,
+): Promise<Vault> {
+  const { vault } = config;
+  if (vault === undefined) throw new ConfigError('config', [{ path: 'vault', message: 'is needed for this' }]);
+  const client = new VaultClient({
+    address: vault.address,
+    caPem: vault.caFile === undefined ? undefined : await readPem('vault.caFile', vault.caFile),
+    namespace: vault.namespace,
+    timeoutMs: vault.timeout,
+    clock,
+    onCall: onVaultCall,
+  });
+  const session = new VaultSession({
+    client,
+    clock,
+    method: token === undefined ? loginMethod(vault) : givenToken(token),
+  });
+  const keyValue = new KeyValue(session, vault.mount);
+  return { session, keyValue, publications: new VaultTokenPublications(keyValue, vault.prefix, clock) };
+}
+
+function loginMethod({ auth }: NonNullable<Config['vault']>): LoginMethod {
+  switch (auth.method) {
+    case 'tokenFile':
+      return tokenFile(auth.tokenFile);
+    case 'approle':
+      return appRole(auth);
+    case 'kubernetes':
+      return kubernetesLogin(auth);
+  }
+}
+
+/** The signer backend of the config; its CA is loaded when it is first needed. */
+export function openSigner(config: Config, clock: Clock, vault: Vault | undefined, log: Log): CertificateSigner {
+  const { vaultPath, certificateFile = '', keyFile = '', refresh } = config.signer.ca;
+  const source =
+    vaultPath !== undefined && vault !== undefined
+      ? new VaultCaPair(vault.keyValue, vaultPath)
+      : pairFromFiles(certificateFile, keyFile);
+  return localSigner({
+    source,
+    clock,
+    refreshMs: refresh,
+    onProblem: (message) => log.warn({ source: source.describe() }, message),
+  });
+}
+
+/** Issues and revokes tokens. Throws ConfigError when it is not known which CA nodes are to trust. */
+export async function openTokenDesk(
+  config: Config,
+  clock: Clock,
+  cluster: Cluster,
+  vault: Vault,
+  reports: { readonly telemetry: Telemetry; readonly log: Log },
+): Promise<TokenDesk> {
+  const { server, caFile } = config.cluster;
+  const caCertificate = caFile === undefined ? cluster.caCertificate : await readPem('cluster.caFile', caFile);
+  if (caCertificate === '') {
+    throw new ConfigError('config', [{ path: 'cluster.caFile', message: 'is needed: the kubeconfig names no CA' }]);
+  }
+  return new TokenDesk({
+    secrets: tokenSecrets(cluster.transport),
+    publications: vault.publications,
+    clock,
+    randomBytes: (count) => randomBytes(count),
+    cluster: { server, caCertificate },
+    ...reports,
+  });
+}
+
+async function readPem(key: string, path: string): Promise<string> {
+  try {
+    const text = await readFile(path, 'utf8');
+    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+    throw new Error(`${path} holds no PEM certificate`);
+  } catch (error) {
+    throw new ConfigError('config', [{ path: key, message: messageOf(error) }], { cause: error });
+  }
+}

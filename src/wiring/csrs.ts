@@ -1,0 +1,139 @@
+/** Everything about CSRs: watches, approver, signer and cleaner, and which event wakes which. */
+import { randomUUID } from 'node:crypto';
+import { policyOf } from '../config.ts';
+import { AccessByClass } from '../controllers/access.ts';
+import { Approver } from '../controllers/approver.ts';
+import { Cleaner } from '../controllers/cleaner.ts';
+import { Decider } from '../controllers/decider.ts';
+import { PendingRequests } from '../controllers/pending-requests.ts';
+import { placeOf } from '../controllers/place.ts';
+import { Signer } from '../controllers/signer.ts';
+import { accessReviews } from '../kubernetes/access-reviews.ts';
+import { csrListWatch, csrWriter } from '../kubernetes/csrs.ts';
+import { Events } from '../kubernetes/events.ts';
+import type { Transport } from '../kubernetes/transport.ts';
+import { signerLabel } from '../ops/metrics.ts';
+import { stateOf } from '../policy/csr-state.ts';
+import { type CertificateSigner, CLIENT_SIGNER, type Csr, SERVING_SIGNER, type Store } from '../ports.ts';
+import type { Controller } from '../runtime/controller.ts';
+import type { Informer } from '../runtime/informer.ts';
+import type { Part } from '../runtime/lifecycle.ts';
+import { mergeStores } from '../runtime/merged-store.ts';
+import { periodic } from '../runtime/periodic.ts';
+import type { TokenRecord } from '../tokens/token-secret.ts';
+import { type Context, controllerOf, informerOf } from './context.ts';
+
+export interface CsrSide {
+  readonly csrs: Store<Csr>;
+  readonly informers: readonly Informer<Csr>[];
+  readonly controllers: readonly Controller[];
+  /** Sweeps and the writer of Events. */
+  readonly parts: readonly Part[];
+  /** Has every unsettled CSR of this token looked at again. */
+  readonly tokenChanged: (token: TokenRecord) => void;
+}
+
+/** Wires the CSR half of the service; nothing runs before its parts are started. */
+export function csrSide(
+  context: Context,
+  transport: Transport,
+  tokens: Store<TokenRecord>,
+  backend: CertificateSigner,
+): CsrSide {
+  const { config, clock, log, metrics } = context;
+  const runs = new Set<string>(config.controllers);
+  const signers = config.serving.enabled ? [CLIENT_SIGNER, SERVING_SIGNER] : [CLIENT_SIGNER];
+  const informers =
+    config.cleaner.allSigners && runs.has('cleaner')
+      ? [informerOf(context, 'csrs', csrListWatch(transport, undefined))]
+      : signers.map((name) => informerOf(context, `csrs-${signerLabel(name)}`, csrListWatch(transport, name)));
+  const csrs = mergeStores(informers);
+  const pending = new PendingRequests(csrs);
+  const events = new Events({
+    transport,
+    clock,
+    instance: `kubelet-bootstrap-${randomUUID().slice(0, 8)}`,
+    unique: randomUUID,
+    onDropped: (why) => metrics.eventDropped(why),
+  });
+  const decider = new Decider({
+    policy: policyOf(config),
+    tokens,
+    access: new AccessByClass({ reviewer: accessReviews(transport), clock, mode: config.approver.accessReview }),
+    newerThan: (request) => pending.newerThan(request),
+    clock,
+  });
+  const shared = { csrs, pending, decider, writer: csrWriter(transport), events, telemetry: metrics, log, clock };
+
+  const signer = new Signer({ ...shared, backend, lifetime: config.signer.lifetime });
+  const approver = new Approver({
+    ...shared,
+    onApproved: (csr) => {
+      if (!runs.has('signer')) return;
+      signer.offer(csr);
+      signing.add(csr.name);
+    },
+  });
+  const place = (name: string): ReturnType<typeof placeOf> => {
+    const csr = csrs.get(name);
+    return placeOf(csr === undefined ? undefined : pending.view(csr));
+  };
+  const approving = controllerOf(context, {
+    name: 'approver',
+    concurrency: config.approver.concurrency,
+    reconcile: (name, signal) => approver.reconcile(name, signal),
+    placeOf: place,
+  });
+  const signing = controllerOf(context, {
+    name: 'signer',
+    concurrency: config.signer.concurrency,
+    reconcile: (name, signal) => signer.reconcile(name, signal),
+    placeOf: place,
+  });
+
+  const queue = (csr: Csr): void => {
+    const state = stateOf(csr);
+    if (state === 'pending' && runs.has('approver')) approving.add(csr.name);
+    if (state === 'approved' && runs.has('signer')) signing.add(csr.name);
+  };
+  const settle = (csr: Csr): void => {
+    pending.gone(csr);
+    approver.forget(csr);
+    signer.forget(csr);
+    approving.queue.forget(csr.name);
+    signing.queue.forget(csr.name);
+  };
+  for (const informer of informers) {
+    informer.subscribe({
+      put: (csr) => {
+        if (!signers.includes(csr.signerName)) return;
+        const state = stateOf(csr);
+        if (state !== 'pending') approver.forget(csr);
+        if (state !== 'pending' && state !== 'approved') settle(csr);
+        else {
+          pending.put(csr);
+          queue(csr);
+        }
+      },
+      gone: settle,
+    });
+  }
+
+  const cleaner = new Cleaner({ ...shared, ...config.cleaner, windows: config.cleaner.retention });
+  const sweep = periodic('cleaner', config.cleaner.interval, clock, (signal) => cleaner.sweep(signal));
+  return {
+    csrs,
+    informers,
+    controllers: [...(runs.has('approver') ? [approving] : []), ...(runs.has('signer') ? [signing] : [])],
+    parts: [
+      { name: 'events', start: () => {}, stop: (signal) => events.stop(signal) },
+      ...(runs.has('cleaner') ? [sweep] : []),
+    ],
+    tokenChanged: (token) => {
+      for (const name of pending.ofRequester(`system:bootstrap:${token.id}`)) {
+        const csr = csrs.get(name);
+        if (csr !== undefined) queue(csr);
+      }
+    },
+  };
+}

@@ -1,0 +1,58 @@
+/** Everything about tokens: the minter of pool tokens and the sweep of what is over. */
+import { Minter } from '../controllers/minter.ts';
+import type { TokenDesk } from '../controllers/token-desk.ts';
+import { TokenCleaner } from '../controllers/token-cleaner.ts';
+import { tokenSecrets } from '../kubernetes/token-secrets.ts';
+import type { Transport } from '../kubernetes/transport.ts';
+import type { Controller } from '../runtime/controller.ts';
+import type { Informer } from '../runtime/informer.ts';
+import type { Part } from '../runtime/lifecycle.ts';
+import { periodic } from '../runtime/periodic.ts';
+import type { TokenRecord } from '../tokens/token-secret.ts';
+import type { Vault } from './connections.ts';
+import { type Context, controllerOf } from './context.ts';
+
+export interface TokenSide {
+  readonly controllers: readonly Controller[];
+  readonly parts: readonly Part[];
+}
+
+/** Wires the token half of the service; `desk` is undefined where the minter does not run. */
+export function tokenSide(
+  context: Context,
+  transport: Transport,
+  tokens: Informer<TokenRecord>,
+  vault: Vault,
+  desk: TokenDesk | undefined,
+): TokenSide {
+  const { config, clock, log, metrics } = context;
+  const { publications } = vault;
+  const cleaner = new TokenCleaner({
+    tokens,
+    secrets: tokenSecrets(transport),
+    publications,
+    dryRun: config.cleaner.dryRun,
+    clock,
+    telemetry: metrics,
+    log,
+  });
+  const sweep = periodic('token cleaner', config.cleaner.interval, clock, (signal) => cleaner.sweep(signal));
+  const parts = config.controllers.includes('cleaner') ? [sweep] : [];
+  if (desk === undefined) return { controllers: [], parts };
+
+  const pools = Object.entries(config.pools).map(([name, { tokenLifetime }]) => ({ name, lifetimeMs: tokenLifetime }));
+  const minter = new Minter({ pools, tokens, publications, desk, clock, telemetry: metrics, log });
+  const minting = controllerOf(context, {
+    name: 'minter',
+    concurrency: config.minter.concurrency,
+    reconcile: (pool, signal) => minter.reconcile(pool, signal),
+    placeOf: () => ({ class: 'pool', weight: 1, flow: '' }),
+  });
+  const wake = (token: TokenRecord): void => {
+    if (token.binding?.kind === 'pool') minting.add(token.binding.pool);
+  };
+  // A token that just appeared is most likely our own, half published: only a loss is urgent.
+  tokens.subscribe({ put: () => {}, gone: wake });
+  const fill = { name: 'minter', start: () => pools.forEach(({ name }) => minting.add(name)), stop: () => {} };
+  return { controllers: [minting], parts: [...parts, fill] };
+}
