@@ -11,18 +11,21 @@ export interface AddressRanges {
  * address is written with /32 or /128.
  */
 export function parseRanges(texts: readonly string[]): { ranges: AddressRanges; wrong: readonly string[] } {
-  const list = new BlockList();
+  // One list for each family: a common one takes IPv4 addresses for members of IPv6 ranges and the other way round.
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() };
   const wrong: string[] = [];
   for (const text of texts) {
     const [, network = '', prefix = ''] = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(text) ?? [];
     const version = isIP(network);
+    const family = version === 4 ? 'ipv4' : 'ipv6';
     if (version === 0 || Number(prefix) > (version === 4 ? 32 : 128)) wrong.push(text);
-    else list.addSubnet(network, Number(prefix), version === 4 ? 'ipv4' : 'ipv6');
+    else lists[family].addSubnet(network, Number(prefix), family);
   }
-  const contains = (address: Uint8Array): boolean =>
-    address.length === 4 || address.length === 16
-      ? list.check(formatAddress(address), address.length === 4 ? 'ipv4' : 'ipv6')
-      : false;
+  const contains = (address: Uint8Array): boolean => {
+    if (address.length !== 4 && address.length !== 16) return false;
+    const family = address.length === 4 ? 'ipv4' : 'ipv6';
+    return lists[family].check(formatAddress(address), family);
+  };
   return { ranges: { texts, contains }, wrong };
 }
 

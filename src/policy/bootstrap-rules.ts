@@ -43,7 +43,7 @@ export const requesterIsBootstrapper: Rule = {
 /** The token exists, is unexpired and is not being deleted: a deleted one still logs in for up to 10 s. */
 export const tokenInForce: Rule = {
   name: 'token in force',
-  expected: () => 'a bootstrap-token Secret, not expired, not being deleted',
+  expected: () => 'a bootstrap-token Secret that logs in, not expired, not being deleted',
   actual: ({ facts }) => {
     if (!facts.token.known) return `unknown: ${facts.token.why}`;
     return facts.token.value === undefined ? 'no Secret' : describeToken(facts.token.value);
@@ -57,7 +57,8 @@ export const tokenInForce: Rule = {
 
 function describeToken(token: TokenRecord): string {
   const end = token.expiresAt === undefined ? 'never expires' : `expires ${formatTime(token.expiresAt)}`;
-  return `token ${token.id}, ${end}${token.beingDeleted ? ', being deleted' : ''}`;
+  const flaws = [token.beingDeleted ? ', being deleted' : '', token.authenticates ? '' : ', may not log in'];
+  return `token ${token.id}, ${end}${flaws.join('')}`;
 }
 
 function tokenViolations(
@@ -68,6 +69,7 @@ function tokenViolations(
 ): readonly Violation[] {
   if (token === undefined) return violation('TokenNotFound', `token ${id} has no Secret (any more)`);
   if (token.beingDeleted) return violation('TokenBeingDeleted', `token ${id} is being deleted`);
+  if (!token.authenticates) return violation('TokenDisabled', `token ${id} may no longer log in`);
   if (token.expiresAt !== undefined && now >= token.expiresAt) {
     return violation('TokenExpired', `token ${id} expired at ${formatTime(token.expiresAt)}`);
   }

@@ -19,6 +19,7 @@ export type PolicyReason =
   | 'TokenNotFound'
   | 'TokenExpired'
   | 'TokenBeingDeleted'
+  | 'TokenDisabled'
   | 'TokenBindingChanged'
   | 'OrganizationNotSystemNodes'
   | 'CommonNameNotNode'
@@ -83,6 +84,10 @@ export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
   TokenNotFound: { final: false, mend: 'The token was revoked or used up: issue a new one.' },
   TokenExpired: { final: false, mend: 'Issue a new token.' },
   TokenBeingDeleted: { final: false, mend: 'Issue a new token.' },
+  TokenDisabled: {
+    final: false,
+    mend: "The token's Secret was edited so that it no longer logs in: issue a new token.",
+  },
   TokenBindingChanged: {
     final: false,
     mend: "The groups of the token's Secret were edited after the request: issue a new token.",

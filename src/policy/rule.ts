@@ -29,9 +29,12 @@ export function violation(code: ReasonCode, message: string): readonly Violation
   return [{ code, message }];
 }
 
-/** The value in quotes, control characters escaped, cut at 200 characters: safe for logs, Events and conditions. */
+/** The value in quotes, printable ASCII, cut at 200 characters: safe for logs, Events, conditions and terminals. */
 export function quote(value: string): string {
-  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}...` : value);
+  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}...` : value).replaceAll(
+    /[^ -~]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** `["a", "b"]`, for messages. */

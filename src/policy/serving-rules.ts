@@ -1,6 +1,6 @@
 /** Rules for the names and addresses of a serving certificate (DESIGN D10). */
 import { formatAddress } from './addresses.ts';
-import { NO_VIOLATIONS, quote, quoteAll, type Rule } from './rule.ts';
+import { NO_VIOLATIONS, quote, quoteAll, type Rule, type RuleInput } from './rule.ts';
 import { countSans, describeSans } from './shared-rules.ts';
 
 /** At least one name or address, as upstream's validator has it. */
@@ -9,10 +9,15 @@ export const sansPresent: Rule = {
   expected: () => 'at least one DNS name or IP address',
   actual: ({ request }) => describeSans(request),
   violations: ({ request }) =>
-    request.reading.seen.dnsNames === undefined || countSans(request) > 0
+    request.reading.seen.dnsNames === undefined || hasTooManySans(request) || countSans(request) > 0
       ? NO_VIOLATIONS
       : [{ code: 'SanMissing', message: 'asks for no DNS name and no IP address' }],
 };
+
+/** Then none of them was read, which is not the same as none. */
+function hasTooManySans({ reading }: RuleInput['request']): boolean {
+  return reading.problems.some(({ code }) => code === 'TooManySans');
+}
 
 /** `<node>` or `<node>.<suffix>`, compared whole: a prefix or pattern would let `node-1` speak for `node-10`. */
 export const dnsNamesOfNode: Rule = {

@@ -48,8 +48,11 @@ export function readBinding(groups: readonly string[]): BindingReading {
     const pool = group.slice(POOL_GROUP.length);
     return isPoolName(pool) ? { kind: 'bound', binding: { kind: 'pool', pool } } : { kind: 'malformed', group };
   }
-  const node = group.slice(NODE_GROUP.length).replaceAll(':', '.');
-  return isNodeName(node) ? { kind: 'bound', binding: { kind: 'node', node } } : { kind: 'malformed', group };
+  const suffix = group.slice(NODE_GROUP.length);
+  const node = suffix.replaceAll(':', '.');
+  return isNodeName(node) && !suffix.includes('.')
+    ? { kind: 'bound', binding: { kind: 'node', node } }
+    : { kind: 'malformed', group };
 }
 
 /** `node worker-17` or `pool workers`, for people. */

@@ -24,6 +24,7 @@ export interface TokenRecord {
   readonly binding: Binding | undefined;
   /** When the API server stops accepting it, in ms since the epoch; undefined = never; 0 = unreadable, so expired. */
   readonly expiresAt: number | undefined;
+  /** Its usages and groups let it log in: one group that the API server refuses is enough to prevent it. */
   readonly authenticates: boolean;
   readonly beingDeleted: boolean;
   /** Made by this service, so its clean-up is ours. */
@@ -89,6 +90,9 @@ export interface StoredSecret extends TokenSecretParts {
   readonly beingDeleted: boolean;
 }
 
+/** What upstream takes for a group of a token (`bootstraputil.ValidateBootstrapGroupName`). */
+const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
+
 /**
  * Reads a token's Secret as the API server's authenticator would (upstream
  * `plugin/pkg/auth/authenticator/token/bootstrap`); undefined when name and token ID do not fit each other.
@@ -97,7 +101,8 @@ export interface StoredSecret extends TokenSecretParts {
 export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
   const id = secret.data['token-id'] ?? '';
   if (!isTokenId(id) || secret.name !== secretNameOfToken(id)) return undefined;
-  const groups = (secret.data['auth-extra-groups'] ?? '').split(',').filter((group) => group !== '');
+  const extra = secret.data['auth-extra-groups'] ?? '';
+  const groups = extra === '' ? [] : extra.split(',');
   const reading = readBinding(groups);
   const expiration = secret.data['expiration'];
   return {
@@ -108,7 +113,8 @@ export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
     groups,
     binding: reading.kind === 'bound' ? reading.binding : undefined,
     expiresAt: expiration === undefined || expiration === '' ? undefined : (parseTime(expiration) ?? 0),
-    authenticates: secret.data['usage-bootstrap-authentication'] === 'true',
+    authenticates:
+      secret.data['usage-bootstrap-authentication'] === 'true' && groups.every((group) => EXTRA_GROUP.test(group)),
     beingDeleted: secret.beingDeleted,
     ours: secret.labels[MANAGED_BY_LABEL] === MANAGED_BY,
     publishingUntil: parseTime(secret.annotations[PUBLISHING_UNTIL]),
@@ -122,11 +128,13 @@ export function formatTime(ms: number): string {
   return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
 }
 
-const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
+const RFC3339 = /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 
-/** Milliseconds since the epoch of an RFC 3339 time; undefined for anything else. */
+/** Milliseconds since the epoch of an RFC 3339 time; undefined for anything else, such as the 30th of February. */
 export function parseTime(text: string | undefined): number | undefined {
-  if (text === undefined || !RFC3339.test(text)) return undefined;
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
+  const day = RFC3339.exec(text ?? '')?.[1];
+  if (text === undefined || day === undefined) return undefined;
+  const [ms, midnight] = [Date.parse(text), Date.parse(day)];
+  // Date.parse takes days up to 31 for any month and goes on into the next.
+  return Number.isNaN(ms) || formatTime(midnight).slice(0, 10) !== day ? undefined : ms;
 }
