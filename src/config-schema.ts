@@ -1,4 +1,5 @@
 /** Every key of the config file with its line of help; the README's table is made of these and held against them. */
+import { isIP } from 'node:net';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { parseRanges } from './policy/addresses.ts';
@@ -13,16 +14,18 @@ const YEAR = 365 * 24 * HOUR;
 export const CONTROLLERS = ['minter', 'approver', 'signer', 'cleaner'] as const;
 export type ControllerName = (typeof CONTROLLERS)[number];
 
+const DURATION_WANTED = 'must be a duration such as 90s, 15m or 1h30m';
+
 /** A Go duration within bounds, read into milliseconds. */
 function duration(least: number, most: number): z.ZodType<number, string> {
-  return z.string().transform((text, ctx) => {
+  return z.string(DURATION_WANTED).transform((text, ctx) => {
     const ms = parseDuration(text);
     if (ms === undefined) {
-      ctx.addIssue({ code: 'custom', message: `"${text}" is no duration such as 90s, 15m or 1h30m` });
+      ctx.addIssue({ code: 'custom', message: `"${text}" ${DURATION_WANTED}` });
       return z.NEVER;
     }
     if (ms < least || ms > most) {
-      const bounds = `${formatDuration(least)} to ${formatDuration(most)}`;
+      const bounds = `${least < 1000 ? `${least}ms` : formatDuration(least)} to ${formatDuration(most)}`;
       ctx.addIssue({ code: 'custom', message: `"${text}" is out of bounds: ${bounds}` });
       return z.NEVER;
     }
@@ -44,11 +47,15 @@ const time = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
-const ranges = z.array(z.string()).transform((texts, ctx) => {
-  const { ranges, wrong } = parseRanges(texts);
-  for (const text of wrong) ctx.addIssue({ code: 'custom', message: `"${text}" is no range such as 10.0.0.0/8` });
-  return wrong.length === 0 ? ranges : z.NEVER;
+const range = z.string().refine((text) => parseRanges([text]).wrong.length === 0, {
+  error: ({ input }) => `"${String(input)}" is no range such as 10.0.0.0/8`,
 });
+const ranges = z.array(range).transform((texts) => parseRanges(texts).ranges);
+
+function isListenAddress(text: string): boolean {
+  const [, ipv6, ipv4, port] = /^(?:\[([^\]]+)\]|([^:]+)):([0-9]{1,5})$/.exec(text) ?? [];
+  return (isIP(ipv6 ?? '') === 6 || isIP(ipv4 ?? '') === 4) && Number(port) <= 65_535;
+}
 
 const pattern = z.string().transform((text, ctx) => {
   try {
@@ -204,7 +211,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       listen: z
         .string()
-        .regex(/^(\[[0-9a-f:]+\]|[0-9.]+):\d{1,5}$/, 'must be <IP address>:<port>')
+        .refine(isListenAddress, 'must be <IP address>:<port>, such as 0.0.0.0:9440 or [::]:9440')
         .default('127.0.0.1:9440')
         .describe('Address of /livez, /readyz and /metrics'),
       logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged'),

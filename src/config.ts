@@ -1,7 +1,7 @@
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { CONTROLLERS, type ConfigShape, configSchema } from './config-schema.ts';
-import { ConfigError, type ConfigProblem } from './errors.ts';
+import { ConfigError, type ConfigProblem, messageOf } from './errors.ts';
 import type { PolicyConfig, PoolPolicy } from './policy/policy-config.ts';
 
 /** The whole config, read, checked and frozen. Durations are in ms. */
@@ -26,11 +26,20 @@ export function readConfig(source: string, text: string, overrides: ConfigOverri
     const problems = document.errors.map((error) => ({ path: '', message: error.message.split('\n')[0] ?? '' }));
     throw new ConfigError(source, problems);
   }
-  const raw = override(document.toJS() ?? {}, overrides);
+  const raw = override(plainValue(source, document), overrides);
   const parsed = configSchema.safeParse(raw);
   const problems = [...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)), ...crossProblems(raw)];
   if (problems.length > 0 || !parsed.success) throw new ConfigError(source, problems);
   return deepFreeze(parsed.data);
+}
+
+/** Throws ConfigError for what is YAML and yet no value, such as aliases that grow without end. */
+function plainValue(source: string, document: { toJS(): unknown }): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw new ConfigError(source, [{ path: '', message: messageOf(error) }], { cause: error });
+  }
 }
 
 /** The part of the config that decisions depend on. */
@@ -56,7 +65,14 @@ function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a key of the config' }));
   }
-  return [{ path: issue.path.join('.'), message: issue.message }];
+  const path = issue.path.join('.');
+  // The one record of the config is `pools`.
+  if (issue.code === 'invalid_key') {
+    const message = issue.issues.map(({ message }) => message).join('; ');
+    return [{ path, message: `${JSON.stringify(issue.path.at(-1))} is no name of a pool: ${message}` }];
+  }
+  const missing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
+  return [{ path, message: missing ? 'is missing' : issue.message }];
 }
 
 /** What holds between keys; read from the raw file, so that it is reported beside what is wrong with single keys. */
@@ -98,7 +114,9 @@ function override(raw: unknown, overrides: ConfigOverrides): unknown {
   const merged: Record<string, unknown> = { ...raw, ...(controllers === undefined ? {} : { controllers }) };
   for (const [section, key, value] of set) {
     const held = merged[section] ?? {};
-    if (value !== undefined && isObject(held)) merged[section] = { ...held, [key]: value };
+    // VAULT_ADDR in an admin's environment must not ask for a login that the config does without.
+    const absent = section === 'vault' && merged['vault'] === undefined;
+    if (value !== undefined && !absent && isObject(held)) merged[section] = { ...held, [key]: value };
   }
   return merged;
 }
