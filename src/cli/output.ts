@@ -1,9 +1,9 @@
 import { stringify } from 'yaml';
 import { UsageError } from '../errors.ts';
 
-/** Columns padded to their widest cell; every line ends with a newline. */
+/** Columns padded to their widest cell; every line ends with a newline, and none has one within. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows];
+  const all = [header, ...rows].map((row) => row.map((cell) => cell.replaceAll(/\p{Cc}+/gu, ' ')));
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     row

@@ -88,7 +88,12 @@ function newProgram(name: ProgramName, io: Io): Command {
   return new Command(name)
     .exitOverride()
     .showHelpAfterError('(--help tells more)')
-    .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) });
+    .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(withoutSecrets(text)) });
+}
+
+/** The parser quotes what it does not understand, such as a whole token where there is no argument. */
+function withoutSecrets(text: string): string {
+  return text.replaceAll(/\b([a-z0-9]{6})\.[a-z0-9]{16}\b/g, '$1.****************');
 }
 
 function withOptions(command: Command, ...tables: readonly Readonly<Record<string, OptionRow>>[]): Command {

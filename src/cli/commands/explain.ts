@@ -42,7 +42,11 @@ export async function explain(name: string, flags: ExplainFlags, io: Io): Promis
     const tokens = storeOf(await tokenSecrets(transport).list(signal), (token) => token.id);
     const pending = new PendingRequests(csrs);
     for (const other of csrs.values()) pending.put(other);
-    const access = new AccessByClass({ reviewer: accessReviews(transport), clock: systemClock, mode: 'class' });
+    const access = new AccessByClass({
+      reviewer: accessReviews(transport),
+      clock: systemClock,
+      mode: config.approver.accessReview,
+    });
     const newerThan = pending.newerThan.bind(pending);
     const decider = new Decider({ policy: policyOf(config), tokens, access, newerThan, clock: systemClock });
     const request = pending.view(csr);

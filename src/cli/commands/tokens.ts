@@ -49,6 +49,7 @@ const UNCOUNTED: Telemetry = {
 };
 const UNOBSERVED = { onApiCall: (): void => {}, onVaultCall: (): void => {} };
 const SHORTEST_TTL_MS = 60_000;
+const LONGEST_TTL_MS = 365 * 24 * 3_600_000;
 
 /** Issues a token into the cluster and into Vault. Only what was asked for goes to stdout. */
 export async function issue(flags: IssueFlags, io: Io): Promise<void> {
@@ -130,6 +131,7 @@ export async function revoke(ids: readonly string[], flags: SharedFlags & Bindin
   if (ids.length === 0 && flags.forNode === undefined && flags.pool === undefined) {
     throw new UsageError('name token IDs, or --for-node, or --pool');
   }
+  if (flags.forNode !== undefined && flags.pool !== undefined) throw new UsageError('say either --for-node or --pool');
   const config = await loadConfig(flags, io);
   await inOffice(config, io, async ({ desk, secrets }) => {
     const signal = io.interrupted;
@@ -151,7 +153,9 @@ export async function revoke(ids: readonly string[], flags: SharedFlags & Bindin
 function lifetimeOf(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new UsageError(`--ttl ${text}: is no duration such as 30m or 1h30m`);
-  if (ms < SHORTEST_TTL_MS) throw new UsageError(`--ttl ${text}: a token lives for a minute at least`);
+  if (ms < SHORTEST_TTL_MS || ms > LONGEST_TTL_MS) {
+    throw new UsageError(`--ttl ${text}: a token lives for a minute at least and 8760h at most`);
+  }
   return ms;
 }
 

@@ -1,0 +1,195 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { DEFAULT_CONFIG, RUN_OPTIONS, SHARED_OPTIONS } from '../../src/cli/settings.ts';
+import type { ProgramName } from '../../src/cli/program.ts';
+import { LEAST, withValues } from '../support/config-text.ts';
+import { ran, withFile } from './fake-io.ts';
+
+const SERVICE = 'kubelet-bootstrap';
+const TOKENS = 'bootstrap-token';
+const SHARED = Object.values(SHARED_OPTIONS).map(({ flag }) => flag);
+
+describe('cli/program: help', () => {
+  const HELP: readonly (readonly [ProgramName, readonly string[], readonly string[]])[] = [
+    [SERVICE, [], ['run', 'explain', 'Exit codes: 0 done']],
+    [SERVICE, ['run'], [...SHARED, ...Object.values(RUN_OPTIONS).map(({ flag }) => flag), DEFAULT_CONFIG]],
+    [SERVICE, ['explain'], [...SHARED, '<csr>', '--output']],
+    [TOKENS, [], ['issue', 'list', 'show', 'revoke', 'Exit codes: 0 done']],
+    [
+      TOKENS,
+      ['issue'],
+      [
+        ...SHARED,
+        '--for-node',
+        '--pool',
+        '--ttl',
+        '--description',
+        '--replace',
+        '--show-secret',
+        '--output',
+        'Example:',
+      ],
+    ],
+    [TOKENS, ['list'], [...SHARED, '--show-secret', '--output']],
+    [TOKENS, ['show'], [...SHARED, '<id>', '--show-secret', '--output']],
+    [TOKENS, ['revoke'], [...SHARED, '[ids...]', '--for-node', '--pool']],
+  ];
+  for (const [program, command, words] of HELP) {
+    it(`of ${[program, ...command].join(' ')} goes to stdout and names everything`, async () => {
+      for (const asking of [
+        [...command, '--help'],
+        [...command, '-h'],
+        ['help', ...command],
+      ]) {
+        const { code, out, err } = await ran(program, asking);
+        expect(code).to.equal(0);
+        expect(err).to.equal('');
+        expect(out).to.match(new RegExp(`^Usage: ${[program, ...command].join(' ')} `));
+        for (const word of words) expect(out).to.include(word);
+      }
+    });
+  }
+});
+
+describe('cli/program: wrong command lines end with 2, say why on stderr and print no result', () => {
+  const WRONG: readonly (readonly [ProgramName, readonly string[], RegExp])[] = [
+    [SERVICE, [], /^Usage: kubelet-bootstrap/],
+    [SERVICE, ['walk'], /unknown command 'walk'/],
+    [SERVICE, ['run', '--fast'], /unknown option '--fast'/],
+    [SERVICE, ['run', 'now'], /too many arguments/],
+    [SERVICE, ['run', '--config'], /argument missing/],
+    [SERVICE, ['explain'], /missing required argument 'csr'/],
+    [SERVICE, ['explain', 'csr-1', '-o', 'yaml'], /-o yaml: must be one of text, json/],
+    [SERVICE, ['issue'], /unknown command 'issue'/],
+    [TOKENS, [], /^Usage: bootstrap-token/],
+    [TOKENS, ['run'], /unknown command 'run'/],
+    [
+      TOKENS,
+      ['issue', '--for-node', 'a', '-o', 'text'],
+      /-o text: must be one of token, json, yaml, bootstrap-kubeconfig/,
+    ],
+    [TOKENS, ['issue', '--for-node', 'a', '--ttl', '10'], /--ttl 10: is no duration/],
+    [TOKENS, ['issue', '--for-node', 'a', '--ttl', '59s'], /--ttl 59s: a token lives for a minute at least/],
+    [TOKENS, ['issue', '--for-node', 'a', '--ttl', '8761h'], /8760h at most/],
+    [TOKENS, ['issue', 'worker-1'], /too many arguments/],
+    [TOKENS, ['list', '-o', 'token'], /-o token: must be one of text, json, yaml/],
+    [TOKENS, ['show'], /missing required argument 'id'/],
+    [TOKENS, ['show', 'abc'], /a token ID is six characters/],
+    [TOKENS, ['revoke'], /name token IDs, or --for-node, or --pool/],
+    [TOKENS, ['revoke', '--for-node', 'a', '--pool', 'b'], /say either --for-node or --pool/],
+    [TOKENS, ['revoke', 'abcdef', 'ABCDEF'], /a token ID is six characters/],
+  ];
+  for (const [program, args, message] of WRONG) {
+    it([program, ...args].join(' '), async () => {
+      const { code, out, err } = await ran(program, args);
+      expect(code).to.equal(2);
+      expect(out).to.equal('');
+      expect(err).to.match(message);
+    });
+  }
+
+  it('never repeats the secret of a whole token that was given for an ID', async () => {
+    for (const command of ['show', 'revoke']) {
+      const { code, err } = await ran(TOKENS, [command, 'abcdef.0123456789abcdef']);
+      expect(code).to.equal(2);
+      expect(err).to.not.include('0123456789abcdef');
+    }
+  });
+});
+
+describe('cli/program: config', () => {
+  const COMMANDS: readonly (readonly [ProgramName, readonly string[]])[] = [
+    [SERVICE, ['run']],
+    [SERVICE, ['explain', 'csr-1']],
+    [TOKENS, ['issue', '--for-node', 'a']],
+    [TOKENS, ['list']],
+    [TOKENS, ['show', 'abcdef']],
+    [TOKENS, ['revoke', 'abcdef']],
+  ];
+  for (const [program, args] of COMMANDS) {
+    it(`of ${[program, ...args].join(' ')} that is not there ends with 2 and its name`, async () => {
+      const { code, out, err } = await ran(program, [...args, '--config', '/nowhere/config.yaml']);
+      expect(code).to.equal(2);
+      expect(out).to.equal('');
+      expect(err).to.include('/nowhere/config.yaml').and.include('ENOENT');
+    });
+
+    it(`of ${[program, ...args].join(' ')} that is wrong ends with 2 and every problem`, async () => {
+      await withFile('ops: { logLevel: loud }\nextra: 1\n', async (path) => {
+        const { code, out, err } = await ran(program, [...args, '--config', path]);
+        expect(code).to.equal(2);
+        expect(out).to.equal('');
+        expect(err.startsWith(`${program}: ${path}: 6 problems\n`)).to.equal(true);
+        for (const key of ['cluster', 'ops.logLevel', 'extra', 'serving.addressRanges', 'signer.ca', 'vault']) {
+          expect(err).to.include(`\n  ${key}: `);
+        }
+      });
+    });
+  }
+
+  it('is looked for where the flag says, then the environment, then in the default place', async () => {
+    const KUBELET_BOOTSTRAP_CONFIG = '/nowhere/env.yaml';
+    const flag = await ran(SERVICE, ['run', '--config', '/nowhere/flag.yaml'], { KUBELET_BOOTSTRAP_CONFIG });
+    expect(flag.err).to.include('/nowhere/flag.yaml');
+    expect((await ran(SERVICE, ['run'], { KUBELET_BOOTSTRAP_CONFIG })).err).to.include('/nowhere/env.yaml');
+    expect((await ran(SERVICE, ['run'])).err).to.include(DEFAULT_CONFIG);
+  });
+
+  it('takes flags before the environment, and tells of what is wrong in either', async () => {
+    await withFile(LEAST, async (path) => {
+      const env = {
+        KUBELET_BOOTSTRAP_CONTROLLERS: 'minter, wrong',
+        KUBELET_BOOTSTRAP_LOG_LEVEL: 'loud',
+        VAULT_ADDR: 'x',
+      };
+      const fromEnv = await ran(SERVICE, ['run', '--config', path], env);
+      expect(fromEnv.code).to.equal(2);
+      for (const key of ['controllers.1', 'ops.logLevel', 'vault.address']) expect(fromEnv.err).to.include(key);
+      const flags = ['--controllers', 'approver,nonsense,x', '--log-level', 'shrill'];
+      const fromFlags = await ran(SERVICE, ['run', '--config', path, ...flags], { ...env, VAULT_ADDR: '' });
+      expect(fromFlags.err).to.include('3 problems').and.include('controllers.1').and.include('controllers.2');
+    });
+  });
+
+  it('names the pools there are when another is asked for', async () => {
+    const text = withValues({ 'pools.workers': { nodeNames: 'x' }, 'pools.gpu': { nodeNames: 'x' } });
+    await withFile(text, async (path) => {
+      const { code, out, err } = await ran(TOKENS, ['issue', '--pool', 'wrokers', '--config', path]);
+      expect(code).to.equal(3);
+      expect(out).to.equal('');
+      expect(err).to.include('pool "wrokers" is not in the config; known pools: workers, gpu');
+    });
+  });
+
+  it('issues for a node or a pool, not for both, none, or what is no node name', async () => {
+    await withFile(LEAST, async (path) => {
+      for (const [args, message] of [
+        [[], 'say either --for-node or --pool'],
+        [['--for-node', 'a', '--pool', 'b'], 'say either --for-node or --pool'],
+        [['--for-node', 'Worker_1'], '"Worker_1": a node name is a lower-case DNS name'],
+        [['--for-node', ''], '"": a node name is a lower-case DNS name'],
+        [['--for-node', '../pools/x'], 'a node name is a lower-case DNS name'],
+      ] as const) {
+        const { code, out, err } = await ran(TOKENS, ['issue', ...args, '--config', path]);
+        expect([code, out]).to.deep.equal([2, '']);
+        expect(err).to.include(message);
+      }
+    });
+  });
+
+  it('that names a kubeconfig which is not there ends with 2, nothing started', async () => {
+    await withFile(withValues({ 'kubernetes.kubeconfig': '/nowhere/kubeconfig' }), async (path) => {
+      for (const [program, args] of COMMANDS) {
+        const { code, out, err } = await ran(program, [...args, '--config', path]);
+        expect([code, out], args.join(' ')).to.deep.equal([2, '']);
+        expect(err).to.include('/nowhere/kubeconfig');
+      }
+    });
+  });
+
+  it('ends with 130 when it was interrupted', async () => {
+    const { code, err } = await ran(SERVICE, ['run', '--config', '/nowhere'], {}, AbortSignal.abort());
+    expect(code).to.equal(130);
+    expect(err).to.equal('kubelet-bootstrap: interrupted\n');
+  });
+});
