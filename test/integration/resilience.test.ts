@@ -1,0 +1,285 @@
+import { writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { expect } from 'chai';
+import { afterEach, before, describe, it } from 'mocha';
+import { HttpsClient } from '../../scripts/servers/https-client.ts';
+import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
+import { createCa } from '../../scripts/servers/pki.ts';
+import { BOOTSTRAP_BINDINGS } from '../../scripts/servers/rbac.ts';
+import { runProgram, type Service } from '../../scripts/servers/service.ts';
+import { stringify } from 'yaml';
+import { buildCsrPem } from '../support/csr-builder.ts';
+import {
+  createBootstrapCsrs,
+  csrBody,
+  CSRS,
+  nodeNames,
+  type SeenCsr,
+  seenCsrs,
+  tokenClient,
+  until,
+} from '../support/crowd.ts';
+import { requireService } from '../support/running-service.ts';
+
+const CA_PATH = 'resilience/ca';
+
+describe('the service when things go wrong', function () {
+  this.timeout(180_000);
+  const running = requireService(
+    {
+      pools: { many: { nodeNames: '[a-z]+-[0-9]+' } },
+      signer: { concurrency: 4, ca: { vaultPath: CA_PATH, refresh: '1s' } },
+      approver: { concurrency: 4 },
+    },
+    false,
+  );
+  let client: HttpsClient;
+  let service: Service | undefined;
+
+  const putCa = async (pair: { certificate: string; key: string }): Promise<void> => {
+    const data = { cert: pair.certificate, key: pair.key };
+    await running().openBao.root('POST', `secret/data/${CA_PATH}`, { data });
+  };
+  const issued = async (prefix: string): Promise<SeenCsr[]> =>
+    (await seenCsrs(running().controlPlane, `csr-${prefix}-`)).filter(
+      ({ status }) => (status.certificate ?? '') !== '',
+    );
+  const allIssued = (prefix: string, count: number): Promise<true> =>
+    until(`all ${count} of ${prefix} are issued`, async () => (await issued(prefix)).length === count, 200);
+  const readyz = async (): Promise<{ status: number; body: string }> =>
+    (await service?.ops('/readyz')) ?? { status: 0, body: '' };
+
+  before('a pool token, and the CA in Vault', async () => {
+    ({ client } = await tokenClient(running().controlPlane, { kind: 'pool', pool: 'many' }));
+    await putCa(running().controlPlane.ca);
+  });
+  afterEach('end the service', async function () {
+    this.timeout(60_000);
+    await service?.stop();
+    service = undefined;
+  });
+
+  it('works on no more than `concurrency` CSRs at once under 500, and shows it', async () => {
+    await createBootstrapCsrs(client, nodeNames('bounded', 500));
+    service = await running().start({}, false);
+    let most = 0;
+    let deepest = 0;
+    await until(
+      'all are issued',
+      async () => {
+        const { body } = (await service?.ops('/metrics')) ?? { body: '' };
+        for (const [, value] of body.matchAll(/^kubelet_bootstrap_queue_in_flight\{[^}]*\} (\d+)$/gm))
+          most = Math.max(most, Number(value));
+        for (const [, value] of body.matchAll(/^kubelet_bootstrap_queue_depth\{[^}]*\} (\d+)$/gm))
+          deepest = Math.max(deepest, Number(value));
+        return (await service?.metric('kubelet_bootstrap_issue_seconds_count')) === 500;
+      },
+      5,
+    );
+    expect(most).to.be.within(1, 4);
+    expect(deepest).to.be.greaterThan(4);
+    expect(await issued('bounded')).to.have.lengthOf(500);
+  });
+
+  it('killed amid 200 CSRs and started again, issues every one exactly once', async () => {
+    await createBootstrapCsrs(client, nodeNames('killed', 200));
+    const first = await running().start({}, false);
+    await until('some are issued', async () => (await first.metric('kubelet_bootstrap_issue_seconds_count')) > 20, 1);
+    await first.kill();
+    const before = await issued('killed');
+    expect(before.length).to.be.within(20, 199);
+    service = await running().start();
+    await allIssued('killed', 200);
+    // A certificate in the status cannot be replaced: what was there before the kill is there now.
+    const after = new Map((await issued('killed')).map((csr) => [csr.metadata.uid, csr.status.certificate]));
+    for (const csr of before) expect(after.get(csr.metadata.uid)).to.equal(csr.status.certificate);
+    const again = new Set(
+      service
+        .lines()
+        .filter(({ message }) => message === 'certificate issued')
+        .map(({ csr }) => csr),
+    );
+    for (const { metadata } of before) expect([...again]).not.to.include(metadata.name);
+    const serials = [...after.values()].map(
+      (pem) => new X509Certificate(Buffer.from(pem ?? '', 'base64')).serialNumber,
+    );
+    expect(new Set(serials).size).to.equal(200);
+  });
+
+  it('asked to stop amid 100 CSRs, finishes what is in hand and leaves nothing half done', async () => {
+    await createBootstrapCsrs(client, nodeNames('asked', 100));
+    const first = await running().start({}, false);
+    await until('some are issued', async () => (await first.metric('kubelet_bootstrap_issue_seconds_count')) > 10, 1);
+    await first.stop();
+    expect(first.lines().at(-1)?.message).to.equal('stopped');
+    expect(first.lines().filter(({ level }) => level === 'error')).to.deep.equal([]);
+    service = await running().start();
+    await allIssued('asked', 100);
+  });
+
+  it('with Vault sealed from the start, holds, says so, and issues when it is unsealed', async () => {
+    await running().openBao.seal();
+    try {
+      await createBootstrapCsrs(client, nodeNames('sealed', 20));
+      service = await running().start({}, false);
+      await until('readyz names the seal', async () => {
+        const { status, body } = await readyz();
+        return status === 503 && body.includes('sealed');
+      });
+      await until('they are approved', async () =>
+        (await seenCsrs(running().controlPlane, 'csr-sealed-')).every(
+          ({ status }) => status.conditions?.[0]?.type === 'Approved',
+        ),
+      );
+    } finally {
+      await running().openBao.unseal();
+    }
+    await allIssued('sealed', 20);
+    const conditions = (await issued('sealed')).flatMap(
+      ({ status }) => status.conditions?.map(({ type }) => type) ?? [],
+    );
+    expect(new Set(conditions)).to.deep.equal(new Set(['Approved']));
+    await until('it is ready', async () => (await readyz()).status === 200);
+  });
+
+  it('keeps signing with the CA that it has while Vault is away, and says in readyz that it is', async () => {
+    service = await running().start();
+    await createBootstrapCsrs(client, nodeNames('warm', 1));
+    await allIssued('warm', 1);
+    await running().openBao.stop();
+    try {
+      await until('readyz names Vault', async () => {
+        const { status, body } = await readyz();
+        return status === 503 && body.includes('[-]vault');
+      });
+      await createBootstrapCsrs(client, nodeNames('away', 10));
+      await allIssued('away', 10);
+    } finally {
+      await running().openBao.start();
+    }
+    await until('it is ready', async () => (await readyz()).status === 200);
+  });
+
+  it('goes on by itself when the API server was restarted', async () => {
+    service = await running().start();
+    await running().controlPlane.restartApiServer();
+    await createBootstrapCsrs(client, nodeNames('restarted', 10));
+    await allIssued('restarted', 10);
+    await until('it is ready', async () => (await readyz()).status === 200);
+  });
+
+  it('signs with a new CA as soon as it stands in Vault, and never with a key that does not fit', async () => {
+    service = await running().start();
+    const next = await createCa('next CA');
+    await putCa({ certificate: next.certificate, key: running().controlPlane.ca.key });
+    await createBootstrapCsrs(client, nodeNames('misfit', 1));
+    await allIssued('misfit', 1);
+    const log = await until('the log names the misfit', async () => {
+      // Asks for the CA, which is looked at again when it is needed.
+      await readyz();
+      return service?.lines().find(({ message }) => message.includes('the CA in force stays'));
+    });
+    expect(log.level).to.equal('warn');
+    await putCa(next);
+    const issuer = new X509Certificate(next.certificate);
+    try {
+      let number = 0;
+      await until(
+        'a certificate is of the new CA',
+        async () => {
+          number += 1;
+          await client.must(
+            'POST',
+            CSRS,
+            csrBody(`csr-next-${number}`, buildCsrPem({ commonName: `system:node:next-${number}` })),
+          );
+          await allIssued('next', number);
+          return (await issued('next')).some(({ status }) =>
+            new X509Certificate(Buffer.from(status.certificate ?? '', 'base64')).verify(issuer.publicKey),
+          );
+        },
+        200,
+      );
+    } finally {
+      await putCa(running().controlPlane.ca);
+    }
+  });
+
+  it('without a usable CA from the start, holds and never fails a CSR', async () => {
+    await putCa({ certificate: 'nonsense', key: 'nonsense' });
+    try {
+      await createBootstrapCsrs(client, nodeNames('nonsense', 3));
+      service = await running().start({}, false);
+      await until('readyz names the CA', async () => (await readyz()).body.includes('[-]authority'));
+      expect(await issued('nonsense')).to.deep.equal([]);
+    } finally {
+      await putCa(running().controlPlane.ca);
+    }
+    await allIssued('nonsense', 3);
+  });
+
+  it('names the missing binding once for a whole class, and approves when it is there', async () => {
+    const { admin, nodeKubeconfig } = running().controlPlane;
+    const [name, role, group] = BOOTSTRAP_BINDINGS.selfnodeclient;
+    const path = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
+    await admin.must('DELETE', `${path}/${name}`);
+    try {
+      service = await running().start();
+      for (const node of nodeNames('unbound', 5)) {
+        const asNode = new HttpsClient(readKubeconfig(await nodeKubeconfig(node)));
+        await asNode.must('POST', CSRS, csrBody(`csr-${node}`, buildCsrPem({ commonName: `system:node:${node}` })));
+        await asNode.close();
+      }
+      await until(
+        'all five wait for it',
+        async () =>
+          (await service?.metric('kubelet_bootstrap_decisions_total', {
+            verdict: 'wait',
+            reason: 'AccessNotGranted',
+          })) === 5,
+      );
+      const event = await until('the Event', async () =>
+        (await events()).find(({ reason }) => reason === 'AccessNotGranted'),
+      );
+      expect(event.note).to.include(`bind ClusterRole ${role}`);
+    } finally {
+      await admin.must('POST', path, {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRoleBinding',
+        metadata: { name },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: group }],
+      });
+    }
+    await allIssued('unbound', 5);
+    expect((await events()).filter(({ reason }) => reason === 'AccessNotGranted')).to.have.lengthOf(1);
+  });
+
+  async function events(): Promise<{ reason: string; note: string }[]> {
+    const list = (await running().controlPlane.admin.must(
+      'GET',
+      '/apis/events.k8s.io/v1/namespaces/default/events',
+    )) as {
+      items: { reason: string; note: string }[];
+    };
+    return list.items;
+  }
+
+  it('with a wrong config names every problem, ends with 2 and starts nothing', async () => {
+    const file = `${running().supervisor.folder('wrong')}/config.yaml`;
+    writeFileSync(file, stringify({ cluster: { server: 'http://x' }, foo: 1, signer: { lifetime: { client: '10' } } }));
+    const { code, stdout, stderr } = await runProgram('kubelet-bootstrap', ['run', '--config', file]);
+    expect(code).to.equal(2);
+    expect(stdout).to.equal('');
+    for (const path of [
+      'cluster.server',
+      'foo',
+      'signer.lifetime.client',
+      'serving.addressRanges',
+      'signer.ca',
+      'vault',
+    ]) {
+      expect(stderr).to.include(`  ${path}: `);
+    }
+  });
+});
