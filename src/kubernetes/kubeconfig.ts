@@ -40,8 +40,18 @@ function whatIsWrong(config: KubeConfig): string | undefined {
   const cluster = config.getCurrentCluster();
   if (cluster === null) return 'its current context names no cluster';
   if (!cluster.server.startsWith('https://')) return `its server is ${cluster.server}: only https is spoken`;
-  if (config.getCurrentUser() === null) return 'its current context names no user';
+  const user = config.getCurrentUser();
+  if (user === null) return 'its current context names no user';
+  const { token, certData, certFile, authProvider, exec } = user;
+  if ([token, certData, certFile, authProvider, exec].every((credential) => !isGiven(credential))) {
+    return 'its user has no credential that is known here: client certificate, token or exec';
+  }
   return cluster.skipTLSVerify ? 'it switches TLS verification off' : undefined;
+}
+
+/** client-node hands on what YAML leaves empty. */
+function isGiven(credential: unknown): boolean {
+  return credential !== undefined && credential !== null && credential !== '';
 }
 
 function problem(kubeconfig: string | undefined, message: string, cause?: unknown): ConfigError {

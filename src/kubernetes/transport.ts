@@ -92,6 +92,7 @@ export class Transport {
     } finally {
       timer();
     }
+    if (answer.statusCode === 401) this.#expireCredentials();
     if (answer.statusCode !== 200) throw await this.#errorOf(wanted, answer);
     try {
       yield* parsedLines(answer.body);

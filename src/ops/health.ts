@@ -10,12 +10,15 @@ export interface HealthReport {
   readonly checks: readonly { readonly name: string; readonly problem: string | undefined }[];
 }
 
-/** Runs every check; one that throws is not well. */
+/** Runs every check; one that throws, or has no answer when `signal` aborts, is not well. */
 export async function checkHealth(checks: readonly HealthCheck[], signal: AbortSignal): Promise<HealthReport> {
+  const late = new Promise<string>((resolve) => {
+    signal.addEventListener('abort', () => resolve('no answer in time'), { once: true });
+  });
   const results = await Promise.all(
     checks.map(async ({ name, check }) => {
       try {
-        return { name, problem: await check(signal) };
+        return { name, problem: await Promise.race([check(signal), late]) };
       } catch (error) {
         return { name, problem: error instanceof Error ? error.message : String(error) };
       }

@@ -169,6 +169,8 @@ export class Metrics implements Telemetry {
       registers: [this.registry],
       collect: () => {
         gauge.reset();
+        // A gauge without labels is reset to 0, and a CA that is not known did not end in 1970.
+        gauge.remove({});
         collect((labels, value) => gauge.set(labels, value));
       },
     });

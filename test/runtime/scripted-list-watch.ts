@@ -1,0 +1,88 @@
+import type { ListPage, ListWatch, WatchEvent } from '../../src/runtime/informer.ts';
+
+/** An object as the informer's tests have it. */
+export interface Thing {
+  readonly name: string;
+  readonly uid: string;
+  readonly note: string;
+}
+
+export function thing(name: string, note = '', uid = `uid-${name}`): Thing {
+  return { name, uid, note };
+}
+
+/** A watch that is open: the test says what comes. */
+export interface OpenWatch {
+  readonly resourceVersion: string;
+  readonly timeoutSeconds: number;
+  send(event: WatchEvent<Thing>): void;
+  /** Ends it as a server does when its time is up. */
+  end(): void;
+  fail(error: unknown): void;
+}
+
+type Step = { readonly event: WatchEvent<Thing> } | { readonly error: unknown } | 'end';
+
+/** A list and watch that answers as a test says; an unscripted list hangs, like a server that does not answer. */
+export class ScriptedListWatch implements ListWatch<Thing> {
+  readonly asked: string[] = [];
+  readonly watches: OpenWatch[] = [];
+  /** What the next lists answer, one each; an error is thrown. */
+  readonly pages: (ListPage<Thing> | Error)[] = [];
+
+  keyOf(item: Thing): string {
+    return item.name;
+  }
+
+  identityOf(item: Thing): string {
+    return item.uid;
+  }
+
+  /** The watch that was opened last. */
+  get open(): OpenWatch {
+    const last = this.watches.at(-1);
+    if (last === undefined) throw new Error('no watch is open');
+    return last;
+  }
+
+  willList(resourceVersion: string, ...items: Thing[]): void {
+    this.pages.push({ items, resourceVersion, continueToken: '' });
+  }
+
+  list(continueToken: string, signal: AbortSignal): Promise<ListPage<Thing>> {
+    this.asked.push(`list ${continueToken}`.trim());
+    const page = this.pages.shift();
+    if (page instanceof Error) return Promise.reject(page);
+    if (page !== undefined) return Promise.resolve(page);
+    return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+  }
+
+  async *watch(
+    resourceVersion: string,
+    timeoutSeconds: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchEvent<Thing>> {
+    this.asked.push(`watch ${resourceVersion}`);
+    const steps: Step[] = [];
+    let wake = (): void => {};
+    const push = (step: Step): void => {
+      steps.push(step);
+      wake();
+    };
+    this.watches.push({
+      resourceVersion,
+      timeoutSeconds,
+      send: (event) => push({ event }),
+      end: () => push('end'),
+      fail: (error) => push({ error }),
+    });
+    signal.addEventListener('abort', () => push({ error: signal.reason }));
+    for (;;) {
+      const step = steps.shift();
+      if (step === 'end') return;
+      if (step === undefined) await new Promise<void>((resolve) => (wake = resolve));
+      else if ('error' in step) throw step.error;
+      else yield step.event;
+    }
+  }
+}
