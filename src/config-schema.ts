@@ -84,13 +84,13 @@ const auth = z.discriminatedUnion('method', [
   }),
   z.strictObject({
     method: z.literal('approle'),
-    mount: pathSegments.default('approle'),
+    mount: pathSegments.default('approle').describe('Mount of the AppRole auth method, below auth/'),
     roleIdFile: file.describe('File with the role_id'),
     secretIdFile: file.describe('File with the secret_id'),
   }),
   z.strictObject({
     method: z.literal('kubernetes'),
-    mount: pathSegments.default('kubernetes'),
+    mount: pathSegments.default('kubernetes').describe('Mount of the Kubernetes auth method, below auth/'),
     role: z.string().min(1).describe('Role of the Kubernetes auth method'),
     jwtFile: file
       .default('/var/run/secrets/kubernetes.io/serviceaccount/token')

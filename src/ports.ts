@@ -95,7 +95,7 @@ export interface TokenSecrets {
   create(secret: TokenSecretParts, signal: AbortSignal): Promise<TokenRecord>;
   /** Takes the publishing mark off: the token is in Vault now. */
   markPublished(record: TokenRecord, signal: AbortSignal): Promise<void>;
-  /** Deletes with uid and resourceVersion as preconditions; gone is fine. */
+  /** Deletes this Secret and not one that was made anew under its name; gone is fine. */
   remove(record: TokenRecord, signal: AbortSignal): Promise<void>;
 }
 

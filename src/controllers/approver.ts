@@ -3,7 +3,7 @@ import { stateOf } from '../policy/csr-state.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import type { Csr, CsrWriter, EventSink, Log, Store, Telemetry } from '../ports.ts';
-import type { Decider } from './decider.ts';
+import { type Decider, sourceOf } from './decider.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 export interface ApproverOptions {
@@ -103,7 +103,6 @@ export class Approver {
       verdict.kind === 'deny' ? 'CSR denied' : 'CSR left waiting',
     );
     if (reason === 'Superseded') return;
-    const source = reason === 'AccessNotGranted' ? `class ${request.path}` : csr.requester.username;
-    events.warn({ csr, reason, message, source });
+    events.warn({ csr, reason, message, source: sourceOf(request, reason) });
   }
 }

@@ -23,6 +23,11 @@ export interface DeciderOptions {
   readonly clock: Clock;
 }
 
+/** Whom an Event about this is counted for: the whole class where the cause is one of the class (DESIGN D2). */
+export function sourceOf({ path, csr }: RequestView, reason: string): string {
+  return reason === 'AccessNotGranted' ? `class ${path}` : csr.requester.username;
+}
+
 export interface Decision {
   readonly facts: Facts;
   readonly verdict: Verdict;

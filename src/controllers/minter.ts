@@ -62,6 +62,11 @@ export class Minter {
     }
   }
 
+  /** The watch showed that a token went: one that was minted a moment ago counts no longer. */
+  gone(token: TokenRecord): void {
+    for (const [pool, fresh] of this.#fresh) if (fresh.token.uid === token.uid) this.#fresh.delete(pool);
+  }
+
   #tokensOf(pool: string): TokenRecord[] {
     const { tokens, clock } = this.#options;
     const shown = [...tokens.values()].filter((token) => token.ours && isOfPool(token, pool));

@@ -12,9 +12,13 @@ export class PendingRequests {
   readonly #groups = new NameSets();
   readonly #requesters = new NameSets();
   readonly #csrs: Store<Csr>;
+  readonly #now: () => number;
+  readonly #seenAt = new Map<string, number>();
 
-  constructor(csrs: Store<Csr>) {
+  /** `now` in ms since the epoch. */
+  constructor(csrs: Store<Csr>, now: () => number) {
     this.#csrs = csrs;
+    this.#now = now;
   }
 
   /** To be told of every new or changed CSR. */
@@ -29,6 +33,7 @@ export class PendingRequests {
     const view = this.#views.get(csr.uid);
     if (view === undefined) return;
     this.#views.delete(csr.uid);
+    this.#seenAt.delete(csr.uid);
     this.#groups.remove(groupOf(view), csr.name);
     this.#requesters.remove(csr.requester.username, csr.name);
   }
@@ -39,9 +44,19 @@ export class PendingRequests {
     if (known !== undefined) return known.csr === csr ? known : { ...known, csr };
     const view = viewRequest(csr);
     this.#views.set(csr.uid, view);
+    this.#seenAt.set(csr.uid, this.#now());
     this.#groups.add(groupOf(view), csr.name);
     this.#requesters.add(csr.requester.username, csr.name);
     return view;
+  }
+
+  /**
+   * When the CSR was made, in ms since the epoch, as exactly as can be known: `creationTimestamp` has whole seconds, so
+   * one that was first seen within that second counts from then.
+   */
+  createdAt(csr: Csr): number {
+    const seenAt = this.#seenAt.get(csr.uid) ?? csr.createdAt;
+    return seenAt >= csr.createdAt && seenAt < csr.createdAt + 1_000 ? seenAt : csr.createdAt;
   }
 
   /** Names of the unsettled CSRs that this user made. */

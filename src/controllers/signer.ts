@@ -17,7 +17,7 @@ import {
   type Telemetry,
 } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Decider } from './decider.ts';
+import { type Decider, sourceOf } from './decider.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 export interface SignerOptions {
@@ -95,9 +95,10 @@ export class Signer {
       );
       throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
     }
+    const createdAt = this.#options.pending.createdAt(csr);
     const written = await this.#settle(csr, () => writer.issue(csr, certificate, signal));
     if (written !== 'written') return againAfter(written);
-    const seconds = (clock.now() - csr.createdAt) / 1000;
+    const seconds = (clock.now() - createdAt) / 1000;
     telemetry.issued(csr.signerName, seconds);
     log.info(
       { csr: csr.name, signer: csr.signerName, node: request.nodeName, notAfter: new Date(plan.notAfter), seconds },
@@ -147,7 +148,12 @@ export class Signer {
         'approved CSR not signed',
       );
       if (reason !== 'Superseded') {
-        events.warn({ csr, reason, message: `approved, but not signed: ${message}`, source: csr.requester.username });
+        events.warn({
+          csr,
+          reason,
+          message: `approved, but not signed: ${message}`,
+          source: sourceOf(request, reason),
+        });
       }
     }
     return unsure || verdict.violations.some(({ code }) => code === 'AccessNotGranted')

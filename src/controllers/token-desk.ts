@@ -56,11 +56,12 @@ export class TokenDesk {
    * Throws RefusedError `AlreadyExists` when the node has a usable token or somebody else issues one at this moment.
    */
   async issue(request: IssueRequest, signal: AbortSignal): Promise<IssuedToken> {
-    const { secrets, publications, clock, telemetry, log } = this.#options;
+    const { publications, clock, telemetry, log } = this.#options;
     const { binding } = request;
     const vaultPath = vaultPathOfBinding(binding);
-    if (binding.kind === 'node') await this.#refuseSecond(binding.node, signal);
+    // In this order: whoever publishes after the first of these loses us the check-and-set, whoever did before is found.
     const before = await publications.state(vaultPath, signal);
+    if (binding.kind === 'node') await this.#refuseSecond(binding.node, signal);
     const publishingUntil = clock.now() + PUBLISHING_MS;
     const { token, record } = await this.#createSecret(request, vaultPath, publishingUntil, signal);
     const inTime = deadline(Math.max(0, publishingUntil - MARGIN_MS - clock.now()), signal);
@@ -143,7 +144,8 @@ export class TokenDesk {
     try {
       await secrets.markPublished(record, signal);
     } catch (error) {
-      if (isRemote(error, 'NotFound', 'Conflict')) {
+      // `Invalid` is what the API server says to a patch of another uid.
+      if (isRemote(error, 'NotFound', 'Invalid')) {
         await this.#takeBack(record, vaultPath, before);
         throw new RefusedError('NotFound', `token ${record.id} was revoked while it was issued`, { cause: error });
       }
@@ -161,7 +163,7 @@ export class TokenDesk {
     try {
       const standing = await publications.state(vaultPath, signal);
       const ours = standing.kind === 'live' && standing.tokenId === record.id && standing.version !== before;
-      if (ours) await publications.withdraw(vaultPath, signal);
+      if (ours) await publications.forget(vaultPath, signal);
       await secrets.remove(record, signal);
     } catch (error) {
       const code = isRemote(error) ? error.code : 'unknown';

@@ -99,8 +99,9 @@ const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
  * The secret part is left behind.
  */
 export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
-  const id = secret.data['token-id'] ?? '';
-  if (!isTokenId(id) || secret.name !== secretNameOfToken(id)) return undefined;
+  // By its name: one that was edited until it is no token any more has to replace what is remembered of it.
+  const id = secret.name.startsWith(NAME_PREFIX) ? secret.name.slice(NAME_PREFIX.length) : '';
+  if (!isTokenId(id)) return undefined;
   const extra = secret.data['auth-extra-groups'] ?? '';
   const groups = extra === '' ? [] : extra.split(',');
   const reading = readBinding(groups);
@@ -114,7 +115,9 @@ export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
     binding: reading.kind === 'bound' ? reading.binding : undefined,
     expiresAt: expiration === undefined || expiration === '' ? undefined : (parseTime(expiration) ?? 0),
     authenticates:
-      secret.data['usage-bootstrap-authentication'] === 'true' && groups.every((group) => EXTRA_GROUP.test(group)),
+      secret.data['token-id'] === id &&
+      secret.data['usage-bootstrap-authentication'] === 'true' &&
+      groups.every((group) => EXTRA_GROUP.test(group)),
     beingDeleted: secret.beingDeleted,
     ours: secret.labels[MANAGED_BY_LABEL] === MANAGED_BY,
     publishingUntil: parseTime(secret.annotations[PUBLISHING_UNTIL]),

@@ -48,7 +48,7 @@ export function csrSide(
       ? [informerOf(context, 'csrs', csrListWatch(transport, undefined))]
       : signers.map((name) => informerOf(context, `csrs-${signerLabel(name)}`, csrListWatch(transport, name)));
   const csrs = mergeStores(informers);
-  const pending = new PendingRequests(csrs);
+  const pending = new PendingRequests(csrs, () => clock.now());
   const events = new Events({
     transport,
     clock,

@@ -48,11 +48,12 @@ export function tokenSide(
     reconcile: (pool, signal) => minter.reconcile(pool, signal),
     placeOf: () => ({ class: 'pool', weight: 1, flow: '' }),
   });
-  const wake = (token: TokenRecord): void => {
+  const lost = (token: TokenRecord): void => {
+    minter.gone(token);
     if (token.binding?.kind === 'pool') minting.add(token.binding.pool);
   };
   // A token that just appeared is most likely our own, half published: only a loss is urgent.
-  tokens.subscribe({ put: () => {}, gone: wake });
+  tokens.subscribe({ put: () => {}, gone: lost });
   const fill = { name: 'minter', start: () => pools.forEach(({ name }) => minting.add(name)), stop: () => {} };
   return { controllers: [minting], parts: [...parts, fill] };
 }

@@ -98,11 +98,8 @@ describe('tokens/token-secret: readTokenSecret, as the authenticator of the API 
   });
 
   const NO_TOKENS: readonly (readonly [string, StoredSecret])[] = [
-    ['without token-id', withData({ 'token-id': undefined })],
-    ['with a token-id in upper case', { ...withData({ 'token-id': 'ABCDEF' }), name: 'bootstrap-token-ABCDEF' }],
-    ['with the token-id of another one', withData({ 'token-id': 'zzzzzz' })],
+    ['with an ID in upper case', { ...withData({ 'token-id': 'ABCDEF' }), name: 'bootstrap-token-ABCDEF' }],
     ['with another name', { ...GOOD, name: 'token-abcdef' }],
-    ['without data', { ...GOOD, data: {} }],
   ];
   for (const [sentence, secret] of NO_TOKENS) {
     it(`knows no token in a Secret ${sentence}`, () => {
@@ -115,6 +112,9 @@ describe('tokens/token-secret: readTokenSecret, as the authenticator of the API 
     ['as it was made', GOOD, true],
     ['with its usage spelt True', withData({ 'usage-bootstrap-authentication': 'True' }), false],
     ['without its usage', withData({ 'usage-bootstrap-authentication': undefined }), false],
+    ['without token-id', withData({ 'token-id': undefined }), false],
+    ['with the token-id of another one', withData({ 'token-id': 'zzzzzz' }), false],
+    ['without data', { ...GOOD, data: {} }, false],
     ['that is being deleted', { ...GOOD, beingDeleted: true }, false],
     ['without an end', withData({ expiration: undefined }), true],
     ['with an empty end', withData({ expiration: '' }), true],

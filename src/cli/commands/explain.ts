@@ -40,7 +40,7 @@ export async function explain(name: string, flags: ExplainFlags, io: Io): Promis
     const others = await csrListWatch(transport, csr.signerName).list('', signal);
     const csrs = storeOf([...others.items.filter((other) => other.name !== name), csr], (item) => item.name);
     const tokens = storeOf(await tokenSecrets(transport).list(signal), (token) => token.id);
-    const pending = new PendingRequests(csrs);
+    const pending = new PendingRequests(csrs, () => systemClock.now());
     for (const other of csrs.values()) pending.put(other);
     const access = new AccessByClass({
       reviewer: accessReviews(transport),

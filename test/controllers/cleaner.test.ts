@@ -1,0 +1,149 @@
+import { expect } from 'chai';
+import { beforeEach, describe, it } from 'mocha';
+import { type Csr, SERVING_SIGNER } from '../../src/ports.ts';
+import { remoteError } from '../support/memory-ports.ts';
+import { HOUR, never, nodeUser, WINDOWS, World } from './world.ts';
+
+describe('controllers/cleaner', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.make();
+  });
+  const removed = (): string[] => world.calls.made.filter((call) => call.startsWith('remove'));
+
+  const states: readonly (readonly [string, number, () => Csr])[] = [
+    ['issued', WINDOWS.issued, () => world.csrs.store({ ...world.approveByHand(world.addCsr()), issued: true })],
+    ['denied', WINDOWS.denied, () => world.approveByHand(world.addCsr(), 'Denied')],
+    ['failed', WINDOWS.failed, () => world.approveByHand(world.approveByHand(world.addCsr()), 'Failed')],
+    ['approvedUnissued', WINDOWS.approvedUnissued, () => world.approveByHand(world.addCsr())],
+    ['pending', WINDOWS.pending, () => world.addCsr()],
+  ];
+  for (const [state, window, make] of states) {
+    it(`keeps a CSR that is ${state} to the end of its window and removes it after that`, async () => {
+      const csr = make();
+      await world.clock.advance(window);
+      expect(await world.cleaner.sweep(never)).to.equal(0);
+      await world.clock.advance(1);
+      expect(await world.cleaner.sweep(never)).to.equal(1);
+      expect(world.csrs.stored(csr.name)).to.equal(undefined);
+      expect(world.reports.counted).to.deep.equal([`removedCsr ${state}`]);
+    });
+  }
+
+  it('removes an issued CSR whose certificate has expired before its window ends', async () => {
+    const csr = world.csrs.store({
+      ...world.approveByHand(world.addCsr()),
+      issued: true,
+      certificateNotAfter: world.clock.now() + 60_000,
+    });
+    await world.clock.advance(60_001);
+    await world.cleaner.sweep(never);
+    expect(world.csrs.stored(csr.name)).to.equal(undefined);
+    expect(world.reports.counted).to.deep.equal(['removedCsr expiredCertificate']);
+  });
+
+  it('counts a superseded one apart, and keeps the newest', async () => {
+    const older = world.addCsr();
+    await world.clock.advance(1_000);
+    const newest = world.addCsr();
+    await world.clock.advance(WINDOWS.superseded + 1);
+    expect(await world.cleaner.sweep(never)).to.equal(1);
+    expect(world.reports.counted).to.deep.equal(['removedCsr superseded']);
+    expect(world.csrs.stored(older.name)).to.equal(undefined);
+    expect(world.csrs.stored(newest.name)).not.to.equal(undefined);
+  });
+
+  it('takes neither another requester, nor another name, nor another signer, nor a settled one for a newer one', async () => {
+    world.addRenewal();
+    await world.clock.advance(1_000);
+    world.addRenewal({ requester: nodeUser('worker-2') });
+    world.addRenewal({}, { commonName: 'system:node:other' });
+    world.addServing();
+    world.csrs.store({ ...world.approveByHand(world.addRenewal()), issued: true });
+    await world.clock.advance(WINDOWS.superseded + 1);
+    expect(world.cleaner.due()).to.deep.equal([]);
+  });
+
+  it('removes every superseded one of two thousand of one node in one pass', async () => {
+    const first = world.addCsr();
+    for (let number = 0; number < 2_000; number += 1) {
+      world.csrs.store({
+        ...first,
+        name: `many-${number}`,
+        uid: `many-${number}`,
+        createdAt: first.createdAt + number * 10,
+      });
+    }
+    await world.clock.advance(20_000 + WINDOWS.superseded);
+    expect(world.cleaner.due()).to.have.length(2_000);
+  });
+
+  it('in a dry run names what would go, and removes nothing', async () => {
+    world = await World.make({ dryRun: true });
+    const csr = world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(2 * HOUR);
+    expect(await world.cleaner.sweep(never)).to.equal(0);
+    expect(removed()).to.deep.equal([]);
+    expect(world.reports.lines.join('\n')).to.contain(csr.name).and.to.contain('dry run');
+    expect(world.reports.counted).to.deep.equal([]);
+  });
+
+  it('goes on when one cannot be removed, and names that one', async () => {
+    const made = [1, 2, 3].map(() => world.approveByHand(world.addCsr(), 'Denied'));
+    world.calls.fail('remove', remoteError('Forbidden'));
+    await world.clock.advance(2 * HOUR);
+    expect(await world.cleaner.sweep(never)).to.equal(2);
+    expect(world.reports.lines.filter((line) => line.startsWith('warn'))).to.have.length(1);
+    expect(await world.cleaner.sweep(never)).to.equal(1);
+    expect(made.map(({ name }) => world.csrs.stored(name))).to.deep.equal([undefined, undefined, undefined]);
+  });
+
+  it('leaves one that changed meanwhile to the next pass, without a word', async () => {
+    const csr = world.approveByHand(world.addCsr(), 'Denied');
+    world.calls.before('remove', () => void world.csrs.store({ ...csr, labels: { touched: 'yes' } }));
+    await world.clock.advance(2 * HOUR);
+    expect(await world.cleaner.sweep(never)).to.equal(0);
+    expect(world.csrs.stored(csr.name)).not.to.equal(undefined);
+    expect(world.reports.lines.filter((line) => line.startsWith('warn'))).to.deep.equal([]);
+    expect(await world.cleaner.sweep(never)).to.equal(1);
+  });
+
+  it('says nothing about one that is gone already', async () => {
+    const csr = world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(2 * HOUR);
+    world.csrs.view.hold();
+    world.csrs.delete(csr.name);
+    expect(await world.cleaner.sweep(never)).to.equal(0);
+    expect(world.reports.lines.filter((line) => line.startsWith('warn'))).to.deep.equal([]);
+  });
+
+  it('removes nothing while its copy is stale', async () => {
+    world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(2 * HOUR);
+    world.csrs.view.isFresh = false;
+    expect(await world.cleaner.sweep(never)).to.equal(0);
+    expect(removed()).to.deep.equal([]);
+  });
+
+  it('leaves one that is being deleted already', async () => {
+    world.csrs.store({ ...world.approveByHand(world.addCsr(), 'Denied'), beingDeleted: true });
+    await world.clock.advance(2 * HOUR);
+    expect(world.cleaner.due()).to.deep.equal([]);
+  });
+
+  it('begins no more removals once it is stopped', async () => {
+    for (let number = 0; number < 50; number += 1) world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(2 * HOUR);
+    const stop = new AbortController();
+    world.calls.before('remove', () => stop.abort());
+    await world.cleaner.sweep(stop.signal);
+    expect(removed().length).to.be.at.most(4);
+  });
+
+  it('removes those of a foreign signer, which is never read', async () => {
+    world.addCsr({ signerName: 'example.com/other', request: Buffer.from('garbage') });
+    world.addCsr({ signerName: SERVING_SIGNER, request: Buffer.from('garbage') });
+    await world.clock.advance(25 * HOUR);
+    expect(await world.cleaner.sweep(never)).to.equal(2);
+  });
+});

@@ -1,0 +1,221 @@
+import { X509Certificate } from 'node:crypto';
+import { expect } from 'chai';
+import { beforeEach, describe, it } from 'mocha';
+import { RefusedError } from '../../src/errors.ts';
+import type { CertificateSigner, Csr } from '../../src/ports.ts';
+import { remoteError } from '../support/memory-ports.ts';
+import { failureOf, HOUR, never, nodeUser, World } from './world.ts';
+
+describe('controllers/signer', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.make();
+  });
+  const issues = (): string[] => world.calls.made.filter((call) => call.startsWith('issue'));
+  const certificateOf = (csr: Csr): X509Certificate => new X509Certificate(world.csrs.certificates.get(csr.name) ?? '');
+
+  describe('signs', () => {
+    it('a first certificate, as it is planned', async () => {
+      const csr = world.approveByHand(world.addCsr());
+      await world.clock.advance(2_000);
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      const certificate = certificateOf(csr);
+      expect(certificate.subject).to.equal('O=system:nodes\nCN=system:node:worker-1');
+      expect(Date.parse(certificate.validTo)).to.equal(world.clock.now() + 24 * HOUR - 300_000);
+      expect(certificate.verify(new X509Certificate(world.authorityPem).publicKey)).to.equal(true);
+      expect(world.reports.counted).to.deep.equal(['issued 2']);
+    });
+
+    it('for as long as was asked, and for the lifetime of its signer otherwise', async () => {
+      const asked = world.approveByHand(world.addRenewal({ expirationSeconds: 3_600 }));
+      const serving = world.approveByHand(world.addServing());
+      for (const csr of [asked, serving]) await world.signer.reconcile(csr.name, never);
+      expect(Date.parse(certificateOf(asked).validTo)).to.equal(world.clock.now() + HOUR);
+      expect(Date.parse(certificateOf(serving).validTo)).to.equal(world.clock.now() + 12 * HOUR - 300_000);
+      expect(certificateOf(serving).subjectAltName).to.equal('DNS:worker-1, IP Address:10.1.2.3');
+    });
+
+    it('the copy of the approver while the watch still shows it as pending', async () => {
+      const csr = world.addCsr();
+      world.csrs.view.hold();
+      await world.approver.reconcile(csr.name, never);
+      await world.signer.reconcile(csr.name, never);
+      expect(issues()).to.have.length(1);
+      expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
+    });
+
+    it('once, while the watch lags behind the certificate', async () => {
+      const csr = world.approveByHand(world.addCsr());
+      world.csrs.view.hold();
+      for (let count = 0; count < 3; count += 1) await world.signer.reconcile(csr.name, never);
+      expect(issues()).to.have.length(1);
+    });
+
+    it('what became right after it was withheld', async () => {
+      const csr = world.approveByHand(world.addCsr());
+      world.access.granted.clear();
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(30_000);
+      world.access.granted.add('nodeclient system:bootstrappers');
+      await world.clock.advance(30_000);
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect(issues()).to.have.length(1);
+    });
+
+    it('where only single users are bound, though such reviews are rare', async () => {
+      world.access.granted.clear();
+      world.access.granted.add('nodeclient system:bootstrap:abcdef');
+      const csr = world.addCsr();
+      await world.approver.reconcile(csr.name, never);
+      await world.signer.reconcile(csr.name, never);
+      expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
+    });
+  });
+
+  describe('trusts no approval', () => {
+    it('and withholds what somebody else approved against the rules, with one Event', async () => {
+      const csr = world.approveByHand(world.addCsr({}, { commonName: 'system:node:worker-2' }));
+      for (let count = 0; count < 3; count += 1) {
+        expect(await world.signer.reconcile(csr.name, never)).to.equal(300_000);
+      }
+      expect(issues()).to.deep.equal([]);
+      expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
+      expect(world.reports.counted).to.deep.equal(['withheld TokenBoundToOtherNode']);
+      expect(world.reports.notices).to.have.length(1);
+      expect(world.reports.notices[0]?.message).to.match(/^approved, but not signed: /);
+    });
+
+    it('and marks as Failed what can never become right', async () => {
+      const csr = world.approveByHand(world.addCsr({ usages: ['client auth', 'server auth'] }));
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand', 'Failed UsagesNotExact']);
+      expect(world.reports.counted).to.deep.equal(['failed UsagesNotExact']);
+    });
+
+    it('but never marks as Failed what it could not judge for lack of a fact', async () => {
+      const csr = world.approveByHand(world.addCsr({ usages: ['client auth', 'server auth'] }));
+      world.tokens.view.isFresh = false;
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(30_000);
+      expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
+    });
+
+    it('and tells a missing binding once for the class, not for every node', async () => {
+      world.access.granted.clear();
+      for (const node of ['worker-1', 'worker-2']) {
+        const csr = world.addRenewal({ requester: nodeUser(node) }, { commonName: `system:node:${node}` });
+        await world.signer.reconcile(world.approveByHand(csr).name, never);
+      }
+      expect(world.reports.notices.map(({ source }) => source)).to.deep.equal(['class renewal', 'class renewal']);
+    });
+  });
+
+  describe('a backend', () => {
+    const outages: readonly (readonly [string, Partial<CertificateSigner>])[] = [
+      ['has no CA now', { authority: () => Promise.reject(new RefusedError('AuthorityUnusable', 'expired')) }],
+      ['cannot be reached for its CA', { authority: () => Promise.reject(remoteError('Unavailable')) }],
+      ['is sealed', { sign: () => Promise.reject(remoteError('Sealed')) }],
+      ['refuses to sign', { sign: () => Promise.reject(remoteError('Forbidden')) }],
+    ];
+    for (const [row, fault] of outages) {
+      it(`that ${row} means: hold, try again, never Failed`, async () => {
+        let broken = true;
+        world = await World.make({
+          backend: (real) => ({
+            authority: (signal) =>
+              broken && fault.authority !== undefined ? fault.authority(signal) : real.authority(signal),
+            sign: (plan, signal) =>
+              broken && fault.sign !== undefined ? fault.sign(plan, signal) : real.sign(plan, signal),
+          }),
+        });
+        const csr = world.approveByHand(world.addCsr());
+        await failureOf(world.signer.reconcile(csr.name, never));
+        expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
+        expect(world.reports.counted).to.deep.equal([]);
+        broken = false;
+        await world.signer.reconcile(csr.name, never);
+        expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
+      });
+    }
+
+    const liars: readonly (readonly [string, (real: CertificateSigner) => CertificateSigner['sign']])[] = [
+      ['another node', (real) => (plan, signal) => real.sign({ ...plan, nodeName: 'worker-2' }, signal)],
+      ['a longer life', (real) => (plan, signal) => real.sign({ ...plan, notAfter: plan.notAfter + 1_000 }, signal)],
+      [
+        'a name that was not planned',
+        (real) => (plan, signal) => real.sign({ ...plan, usage: 'serving', dnsNames: ['evil'] }, signal),
+      ],
+      ['nobody, being none at all', () => () => Promise.resolve('garbage')],
+    ];
+    for (const [row, signWith] of liars) {
+      it(`that answers a certificate for ${row}: thrown away, counted, never written`, async () => {
+        world = await World.make({
+          backend: (real) => ({ authority: (signal) => real.authority(signal), sign: signWith(real) }),
+        });
+        const csr = world.approveByHand(world.addCsr());
+        expect(await failureOf(world.signer.reconcile(csr.name, never)))
+          .to.be.instanceOf(RefusedError)
+          .and.to.include({ code: 'CertificateNotAsPlanned' });
+        expect(issues()).to.deep.equal([]);
+        expect(world.reports.counted).to.deep.equal(['notAsPlanned']);
+        expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
+      });
+    }
+  });
+
+  describe('takes as ordinary', () => {
+    it('that somebody changed the CSR, whose new version is signed a second later', async () => {
+      const csr = world.approveByHand(world.addCsr());
+      world.calls.before('issue', () => void world.csrs.store({ ...csr, labels: { touched: 'yes' } }));
+      const again = await world.signer.reconcile(csr.name, never);
+      expect(again).to.equal(1_000);
+      expect(world.reports.counted).to.deep.equal([]);
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect(world.csrs.stored(csr.name)).to.deep.include({ issued: true, labels: { touched: 'yes' } });
+    });
+
+    it('that the copy of the approver is older than what the watch has shown: no wake-up is lost', async () => {
+      const csr = world.addCsr();
+      await world.approver.reconcile(csr.name, never);
+      const approved = world.csrs.stored(csr.name);
+      if (approved !== undefined) world.csrs.store({ ...approved, annotations: { touched: 'yes' } });
+      // The event has come and gone before the signer's turn.
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(1_000);
+      await world.signer.reconcile(csr.name, never);
+      expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
+    });
+
+    it('that it is gone', async () => {
+      const csr = world.approveByHand(world.addCsr());
+      world.calls.before('issue', () => world.csrs.delete(csr.name));
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect(world.reports.counted).to.deep.equal([]);
+    });
+
+    it('that another signer was first', async () => {
+      const csr = world.approveByHand(world.addCsr());
+      world.calls.before('issue', () => void world.csrs.store({ ...csr, issued: true }));
+      await world.signer.reconcile(csr.name, never);
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect(issues()).to.have.length(1);
+    });
+  });
+
+  it('leaves alone what is pending, denied, failed or issued', async () => {
+    const made = [
+      world.addCsr(),
+      world.approveByHand(world.addCsr(), 'Denied'),
+      world.approveByHand(world.approveByHand(world.addCsr()), 'Failed'),
+      world.csrs.store({ ...world.approveByHand(world.addCsr()), issued: true }),
+    ];
+    for (const { name } of made) expect(await world.signer.reconcile(name, never)).to.equal(undefined);
+    expect(world.calls.made).to.deep.equal([]);
+  });
+
+  it('tries a write again that failed for another reason', async () => {
+    const csr = world.approveByHand(world.addCsr());
+    world.calls.fail('issue', remoteError('Unavailable'));
+    await failureOf(world.signer.reconcile(csr.name, never));
+    await world.signer.reconcile(csr.name, never);
+    expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
+    expect(world.reports.counted).to.deep.equal(['issued 0']);
+  });
+});
