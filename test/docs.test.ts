@@ -1,0 +1,273 @@
+/** Holds README.md against the code: a table that differs fails with the text to paste. */
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { parse, parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import { EXIT_CODES, EXIT_MEANINGS } from '../src/cli/exit-codes.ts';
+import { serviceProgram, tokenProgram } from '../src/cli/program.ts';
+import { RUN_OPTIONS, SHARED_OPTIONS, VAULT_ENVIRONMENT } from '../src/cli/settings.ts';
+import { configSchema } from '../src/config-schema.ts';
+import { policyOf, readConfig } from '../src/config.ts';
+import { Metrics } from '../src/ops/metrics.ts';
+import { APPROVAL_REASONS, REASONS } from '../src/policy/reasons.ts';
+import { wellFormed } from '../src/policy/shared-rules.ts';
+import { CHECKS } from '../src/policy/review.ts';
+import { formatDuration } from '../src/runtime/duration.ts';
+import { BOOTSTRAP_ROWS } from './policy/bootstrap-rows.ts';
+import { ruleInput } from './policy/good-request.ts';
+import { RENEWAL_ROWS, SERVING_ROWS } from './policy/review-rows.ts';
+import { code, codes, holds, prose, read, README, ROOT, section } from './support/readme.ts';
+
+/** Every key of the config: path, default, help. */
+function configRows(schema: unknown, path = '', help = '', fallback = 'required'): string[][] {
+  const row = [code(path), fallback, help];
+  if (schema instanceof z.ZodPrefault) return configRows(schema.def.innerType, path);
+  if (schema instanceof z.ZodOptional) return configRows(schema.def.innerType, path, helpOf(schema), 'none');
+  if (schema instanceof z.ZodDefault) {
+    const { innerType, defaultValue } = schema.def;
+    return configRows(innerType, path, helpOf(schema), code(defaultText(innerType, defaultValue)));
+  }
+  if (schema instanceof z.ZodRecord) return [row, ...configRows(schema.valueType, `${path}.<name>`)];
+  if (schema instanceof z.ZodDiscriminatedUnion) {
+    const variants = schema.options.flatMap((option) => variantRows(option, path, schema.def.discriminator));
+    return [[code(`${path}.${schema.def.discriminator}`), fallback, helpOf(schema)], ...variants];
+  }
+  if (!(schema instanceof z.ZodObject)) return [row];
+  const keys = Object.entries(schema.shape).flatMap(([key, value]) =>
+    configRows(value, path === '' ? key : `${path}.${key}`, helpOf(value)),
+  );
+  return help === '' ? keys : [row, ...keys];
+}
+
+function variantRows(option: unknown, path: string, discriminator: string): string[][] {
+  if (!(option instanceof z.ZodObject)) throw new TypeError(`${path} is no union of objects`);
+  const { [discriminator]: name, ...others } = option.shape;
+  const word = name instanceof z.ZodLiteral ? String(name.value) : '?';
+  const own = (help: string): string => `For ${code(word)}${help === '' ? '' : `: ${help}`}`;
+  return configRows(z.object(others), path).map(([key = '', fallback = '', help = '']) => [key, fallback, own(help)]);
+}
+
+const helpOf = (schema: unknown): string => prose(schema instanceof z.ZodType ? (schema.description ?? '') : '');
+
+function defaultText(schema: unknown, value: unknown): string {
+  if (schema instanceof z.ZodPipe && typeof value === 'number') return formatDuration(value);
+  if (Array.isArray(value)) return `[${value.join(', ')}]`;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+const metrics = new Metrics({
+  csrs: () => [],
+  queues: () => [],
+  authorityNotAfter: () => undefined,
+  pools: () => [],
+  informers: () => [],
+});
+const metricRows = metrics.registry
+  .getMetricsAsArray()
+  .filter(({ name }) => name.startsWith('kubelet_bootstrap_'))
+  .map((metric) => {
+    const labels = Reflect.get(metric, 'labelNames') as string[];
+    return [code(metric.name), String(metric.type), codes(labels), metric.help];
+  });
+
+const io = { out: () => {}, err: () => {}, env: {}, interrupted: new AbortController().signal };
+const commands = [serviceProgram(io), tokenProgram(io)].flatMap((program) =>
+  program.commands.map((command) => ({ program: program.name(), command })),
+);
+const flagsOf = (command: Command): string[] => command.options.map(({ flags }) => flags);
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
+}
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly rules?: readonly Rule[];
+  readonly roleRef?: { readonly name: string };
+  readonly subjects?: readonly { readonly name: string }[];
+}
+const manifests = (path: string): Manifest[] => parseAllDocuments(read(path)).map((each) => each.toJS() as Manifest);
+
+const ROWS = { bootstrap: BOOTSTRAP_ROWS, renewal: RENEWAL_ROWS, serving: SERVING_ROWS };
+
+/**
+ * The checks of a path: what each expects of worker-17 in a cluster with the example config, and every code that it
+ * gives in the table of the policy's own test.
+ */
+function checkRows(path: keyof typeof ROWS): string[][] {
+  const name = 'system:node:worker-17';
+  const requester = path === 'bootstrap' ? {} : { username: name };
+  const policy = policyOf(readConfig('README.md', exampleConfig()));
+  const input = ruleInput(path, { requester, policy, parts: { commonName: name } });
+  const inputs = ROWS[path].map(([, change]) => ruleInput(path, change));
+  return CHECKS[path].map((rule) => {
+    const given = new Set<string>(inputs.flatMap((each) => rule.violations(each).map((violation) => violation.code)));
+    const listed = Object.keys(REASONS).filter((reason) => given.has(reason));
+    const cell = rule === wellFormed ? '[those of the bytes](#the-bytes-of-a-csr)' : codes(listed);
+    return [rule.name, prose(rule.expected(input)), cell];
+  });
+}
+
+const exampleConfig = (): string => /```yaml\n([^]*?)```/.exec(section('### An example'))?.[1] ?? '';
+const FETCH = read('manifests/cloud-init/fetch-bootstrap-token');
+
+describe('README.md', () => {
+  const CHECK_SECTIONS = {
+    bootstrap: '### First client certificate (bootstrap)',
+    renewal: '### Renewal of the client certificate',
+    serving: '### Serving certificate',
+  } as const;
+
+  for (const path of ['bootstrap', 'renewal', 'serving'] as const) {
+    it(`lists the checks of the ${path} path in their order`, () => {
+      holds(CHECK_SECTIONS[path], ['Check', 'Expected', 'Reason codes'], checkRows(path));
+    });
+  }
+
+  it('names every reason code at the check that gives it, and no other', () => {
+    const texts = [...Object.values(CHECK_SECTIONS), '### The bytes of a CSR', '### Anybody else'].map(section);
+    const named = [...texts.join('\n').matchAll(/`([A-Z][a-z]+[A-Za-z]+)`/g)].map(([, name]) => name);
+    expect([...new Set(named)]).to.have.members(Object.keys(REASONS));
+  });
+
+  it('lists every key of the config with its default and help', () => {
+    holds('### Every key', ['Key', 'Default', 'Meaning'], configRows(configSchema));
+  });
+
+  it('has an example config that is accepted', () => {
+    expect(readConfig('README.md', exampleConfig()).pools).to.have.property('workers');
+  });
+
+  it('lists the flags and environment that several commands have', () => {
+    const options = (table: typeof SHARED_OPTIONS | typeof RUN_OPTIONS, where: string): string[][] =>
+      Object.values(table).map(({ flag, env, help }) => [code(flag), env === undefined ? '' : code(env), where, help]);
+    const readBy = { VAULT_ADDR: 'every command', VAULT_TOKEN: '`bootstrap-token`' };
+    const names = Object.keys(VAULT_ENVIRONMENT) as (keyof typeof VAULT_ENVIRONMENT)[];
+    const environment = names.map((name) => ['', code(name), readBy[name], VAULT_ENVIRONMENT[name]]);
+    const rows = [...options(SHARED_OPTIONS, 'every command'), ...options(RUN_OPTIONS, '`run`'), ...environment];
+    holds('### Flags and environment', ['Flag', 'Environment', 'Of', 'Meaning'], rows);
+  });
+
+  it('lists every command with its own flags', () => {
+    const shared = new Set(Object.values({ ...SHARED_OPTIONS, ...RUN_OPTIONS }).map(({ flag }) => flag));
+    const rows = commands.map(({ program, command }) => [
+      code(`${program} ${command.name()} ${command.usage().replace(/^\[options\] ?/, '')}`.trim()),
+      command.description(),
+      codes(flagsOf(command).filter((flag) => !shared.has(flag))),
+    ]);
+    holds('### Commands', ['Command', 'What it does', 'Flags of its own'], rows);
+  });
+
+  it('uses only commands and flags that --help tells of', () => {
+    const lines = README.matchAll(/\b(kubelet-bootstrap|bootstrap-token)(?: --)? ([a-z]+)((?: [^\s`|#]+)*)/g);
+    for (const [line, program, name, rest = ''] of lines) {
+      const found = commands.find((each) => each.program === program && each.command.name() === name);
+      for (const [flag] of found === undefined ? [] : rest.matchAll(/(?<= )--[a-z-]+/g)) {
+        expect(found?.command.helpInformation(), line).to.match(new RegExp(`${flag}\\s`));
+      }
+      if (rest.includes(' --')) expect(found, line).to.not.equal(undefined);
+    }
+  });
+
+  it('lists every reason code', () => {
+    const rows = Object.entries(REASONS).map(([name, { final, mend }]) => [code(name), final ? 'yes' : 'no', mend]);
+    holds('### Reason codes', ['Code', 'Final', 'What the owner of the node should do'], rows);
+    const approvals = Object.entries(APPROVAL_REASONS).map(([path, reason]) => [code(reason), path]);
+    holds('### Reasons of approvals', ['Reason', 'Path'], approvals);
+  });
+
+  it('lists every metric', () => {
+    holds('## Metrics', ['Name', 'Type', 'Labels', 'Meaning'], metricRows);
+    const known = metricRows.map(([name = '']) => name.slice(1, -1));
+    for (const [name] of README.matchAll(/\bkubelet_bootstrap_[a-z_]*[a-z]/g)) expect(known).to.include(name);
+  });
+
+  it('lists the rights of the service and of the nodes', () => {
+    const rights = manifests('manifests/base/20-rbac.yaml').flatMap(({ kind, metadata, rules = [] }) =>
+      rules.map(({ apiGroups, resources, resourceNames = [], verbs }) => [
+        `${codes(resources)}${resourceNames.length === 0 ? '' : ` (only ${codes(resourceNames)})`}`,
+        code(apiGroups.join(', ') || 'core'),
+        kind === 'ClusterRole' ? 'whole cluster' : `namespace ${code(metadata.namespace ?? '')}`,
+        verbs.join(', '),
+      ]),
+    );
+    holds('### Of the service', ['Resources', 'API group', 'Where', 'Verbs'], rights);
+    const bindings = manifests('manifests/base/21-node-bindings.yaml').map(({ metadata, roleRef, subjects = [] }) => [
+      code(metadata.name),
+      codes(subjects.map(({ name }) => name)),
+      code(roleRef?.name ?? ''),
+    ]);
+    holds('### Of the nodes', ['ClusterRoleBinding', 'Group', 'ClusterRole'], bindings);
+  });
+
+  it('lists what the Vault policies allow', () => {
+    const rows = ['service', 'admin', 'node', 'pool'].flatMap((name) =>
+      [...read(`manifests/vault/${name}.hcl`).matchAll(/^path "([^"]+)" \{\s+capabilities = \[([^\]]+)\]/gm)].map(
+        ([, path = '', capabilities = '']) => [code(path), code(`${name}.hcl`), capabilities.replaceAll('"', '')],
+      ),
+    );
+    holds('### Policies', ['Path', 'Policy', 'Capabilities'], rows);
+  });
+
+  it('lists the settings and exit codes of the cloud-init script', () => {
+    const [, known = ''] = /case \$line in\n.*\n([^]*?)\) eval/.exec(FETCH) ?? [];
+    const rows = [...known.matchAll(/([A-Z_]+)=\*/g)].map(([, name = '']) => {
+      const [, value = ''] = new RegExp(`^(?:.* )?${name}=(\\S*)`, 'm').exec(FETCH.split('LC_ALL=C')[1] ?? '') ?? [];
+      return [code(name), /^[\w/.-]+$/.test(value) ? code(value) : ''];
+    });
+    holds('### Settings of the fetch script', ['Setting', 'Default'], rows);
+    const [, header = ''] = /^# Exit codes: ([^]*?)\.\n/m.exec(FETCH) ?? [];
+    const ends = header.replaceAll(/\s*\n#\s*/g, ' ').split('; ');
+    const exits = ends.map((each) => [/^[\d, ]+\b/.exec(each)?.[0].trim() ?? '', each.replace(/^[\d, ]+/, '')]);
+    holds('### Its exit codes', ['Code', 'Meaning'], exits);
+  });
+
+  it('lists the exit codes', () => {
+    const names = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
+    holds(
+      '## Exit codes',
+      ['Code', 'Meaning'],
+      names.map((name) => [String(EXIT_CODES[name]), EXIT_MEANINGS[name]]),
+    );
+  });
+
+  it('shows src/ as it is', () => {
+    const tree = /```\n([^]*?)```/.exec(section('### Layout of src'))?.[1] ?? '';
+    const named = [...tree.matchAll(/^([\w./-]+?)\/? {2,}/gm)].map(([, name]) => name);
+    expect(named).to.have.members(readdirSync(join(ROOT, 'src')).filter((name) => name !== 'tsconfig.json'));
+  });
+
+  it('names only files, links, headings and npm scripts that are there', () => {
+    const slug = (text: string): string =>
+      text
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-');
+    const anchors = [...README.matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => `#${slug(text)}`);
+    for (const [, target = ''] of README.matchAll(/\]\(([^)]+)\)/g)) {
+      if (target.startsWith('#')) expect(anchors).to.include(target);
+      else expect(existsSync(join(ROOT, target)), target).to.equal(true);
+    }
+    for (const [path] of README.matchAll(/(?<![\w/.<-])(?:src|test|scripts|manifests|\.ci)\/[\w./-]*[\w/]/g)) {
+      expect(existsSync(join(ROOT, path)), path).to.equal(true);
+    }
+    for (const [, path = ''] of README.matchAll(/\.\/(scripts\/\w+)/g)) accessSync(join(ROOT, path), constants.X_OK);
+    const { scripts } = parse(read('package.json')) as { scripts: Record<string, string> };
+    for (const [, name = ''] of README.matchAll(/npm run (?:-s )?([\w:-]+)/g)) expect(scripts).to.have.property(name);
+  });
+
+  it('names only keys of the config', () => {
+    const paths = configRows(configSchema).map(([path = '']) => path.slice(1, -1));
+    const known = new Set(paths.flatMap((path) => path.split('.').map((_, at, all) => all.slice(0, at + 1).join('.'))));
+    const sections = [...new Set(paths.map((path) => path.split('.')[0]))].join('|');
+    for (const [, path = ''] of README.matchAll(new RegExp(`\`((?:${sections})\\.[\\w.<>]+)\``, 'g'))) {
+      expect(known).to.include(path);
+    }
+  });
+});
