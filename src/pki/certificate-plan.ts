@@ -1,5 +1,5 @@
 import { RefusedError } from '../errors.ts';
-import type { KubeletCsr } from './pkcs10.ts';
+import type { KubeletCsr } from './kubelet-csr.ts';
 
 /** Everything a certificate will say, decided before anything is signed. */
 export interface CertificatePlan {

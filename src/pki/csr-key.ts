@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { AlgorithmIdentifier, SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
 import { messageOf } from '../errors.ts';
 import { OID } from './oids.ts';
-import type { KeyKind, Report } from './pkcs10.ts';
+import type { KeyKind, Report } from './kubelet-csr.ts';
 
 /** A public key that passed the list. */
 export interface ReadKey {

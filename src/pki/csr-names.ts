@@ -2,7 +2,7 @@ import type { Attributes } from '@peculiar/asn1-csr';
 import { type Extension, Extensions } from '@peculiar/asn1-x509';
 import { OID } from './oids.ts';
 import { parseExactly } from './parse-exactly.ts';
-import type { KubeletCsr, Report } from './pkcs10.ts';
+import type { KubeletCsr, Report } from './kubelet-csr.ts';
 import { listed, quote } from './quote.ts';
 import { checkStrictDer, type DerElement, derElements } from './strict-der.ts';
 

@@ -1,7 +1,7 @@
 import type { AttributeTypeAndValue, Name } from '@peculiar/asn1-x509';
 import { PRINTABLE } from './der-writer.ts';
 import { OID } from './oids.ts';
-import type { KubeletCsr, Report } from './pkcs10.ts';
+import type { KubeletCsr, Report } from './kubelet-csr.ts';
 import { listed, quote } from './quote.ts';
 
 type Names = Partial<Pick<KubeletCsr, 'organization' | 'commonName'>>;

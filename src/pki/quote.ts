@@ -1,14 +1,17 @@
-const LONGEST = 80;
+/** Every valid node name fits in whole. */
+const LONGEST = 253;
 
-/** A value of unknown origin in double quotes, fit for a log line or a condition: printable ASCII, 80 characters at most. */
+/** A value of unknown origin in double quotes, cut, in printable ASCII: fit for a log line, a condition, a terminal. */
 export function quote(value: string): string {
-  const cut = value.length > LONGEST ? value.slice(0, LONGEST) : value;
-  const safe = cut.replaceAll(/[^ -~]|["\\]/g, (character) =>
-    character === '"' || character === '\\'
-      ? `\\${character}`
-      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return `"${safe}"${cut === value ? '' : `… (${value.length} characters)`}`;
+  const safe = value
+    .slice(0, LONGEST)
+    .replaceAll(/[^ -~]|["\\]/g, (character) =>
+      character === '"' || character === '\\'
+        ? `\\${character}`
+        : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  const whole = value.length <= LONGEST && safe.length <= LONGEST;
+  return `"${safe.slice(0, LONGEST)}"${whole ? '' : `... (${value.length} characters)`}`;
 }
 
 /** The first three of a list, and how many more there are. */

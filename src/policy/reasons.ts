@@ -1,4 +1,4 @@
-import type { CsrProblemCode } from '../pki/pkcs10.ts';
+import type { CsrProblemCode } from '../pki/kubelet-csr.ts';
 
 /** Why a request is approved: also the reason of its Approved condition. */
 export const APPROVAL_REASONS = {

@@ -1,4 +1,5 @@
-import { type CsrReading, readKubeletCsr } from '../pki/pkcs10.ts';
+import type { CsrReading } from '../pki/kubelet-csr.ts';
+import { readKubeletCsr } from '../pki/pkcs10.ts';
 import { CLIENT_SIGNER, type Csr, SERVING_SIGNER } from '../ports.ts';
 import { tokenIdOfUser } from '../tokens/bootstrap-token.ts';
 import { isNodeName } from '../tokens/binding.ts';

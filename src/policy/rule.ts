@@ -1,3 +1,4 @@
+import { quote } from '../pki/quote.ts';
 import type { Facts } from './facts.ts';
 import type { PolicyConfig } from './policy-config.ts';
 import type { RequestView } from './request.ts';
@@ -29,17 +30,11 @@ export function violation(code: ReasonCode, message: string): readonly Violation
   return [{ code, message }];
 }
 
-/** The value in quotes, printable ASCII, cut at 200 characters: safe for logs, Events, conditions and terminals. */
-export function quote(value: string): string {
-  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}...` : value).replaceAll(
-    /[^ -~]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
 /** `["a", "b"]`, for messages. */
 export function quoteAll(values: readonly string[]): string {
   const shown = values.slice(0, 10).map((value) => quote(value));
   if (values.length > shown.length) shown.push(`and ${values.length - shown.length} more`);
   return `[${shown.join(', ')}]`;
 }
+
+export { quote };

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { RefusedError } from '../../src/errors.ts';
 import { planCertificate, planValidity } from '../../src/pki/certificate-plan.ts';
-import type { KubeletCsr } from '../../src/pki/pkcs10.ts';
+import type { KubeletCsr } from '../../src/pki/kubelet-csr.ts';
 import { addressBytes } from '../support/csr-builder.ts';
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);

@@ -8,7 +8,8 @@ import { after, before, describe, it } from 'mocha';
 import { der, sequence, unsignedInteger } from '../../src/pki/der-writer.ts';
 import { OID } from '../../src/pki/oids.ts';
 import { formatPem } from '../../src/pki/pem.ts';
-import { type CsrProblemCode, LARGEST_REQUEST_BYTES } from '../../src/pki/pkcs10.ts';
+import type { CsrProblemCode } from '../../src/pki/kubelet-csr.ts';
+import { LARGEST_REQUEST_BYTES } from '../../src/pki/pkcs10.ts';
 import {
   addressBytes,
   buildCsrDer,

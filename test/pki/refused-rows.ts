@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { it } from 'mocha';
-import { type CsrProblemCode, type CsrReading, readKubeletCsr } from '../../src/pki/pkcs10.ts';
+import type { CsrProblemCode, CsrReading } from '../../src/pki/kubelet-csr.ts';
+import { readKubeletCsr } from '../../src/pki/pkcs10.ts';
 import { buildCsrPem, type CsrParts } from '../support/csr-builder.ts';
 
 /** What is asked for, the one code it gets, how the request differs from a good one, what the message quotes. */
