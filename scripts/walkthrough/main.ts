@@ -1,5 +1,4 @@
 /** `scripts/demo`: the whole way of a node, on real servers. */
-import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.ts';
 import { seenCsrs } from '../../test/support/crowd.ts';
@@ -123,8 +122,11 @@ ${exports.map(([name, value]) => `  export ${name}=${value}`).join('\n')}
   ${stage.servers.kubectl} get csr,nodes
   npm run -s kubelet-bootstrap -- explain NAME
   curl -s ${stage.service.opsUrl}/metrics | grep kubelet_bootstrap_`);
-  const interrupted = new AbortController();
+  // Servers and signal handlers do not keep a process alive.
+  const alive = setInterval(() => {}, 60_000);
   // Without a listener of its own, the supervisor's would end the process at once; this way everything ends in order.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-  if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort');
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+  clearInterval(alive);
 }

@@ -22,8 +22,11 @@ function leftBehind(mark: string): string[] {
     });
 }
 
-function startDemo(mark: string): { output: () => string; ended: Promise<number | null>; interrupt: () => void } {
-  const child = spawn(DEMO, [], { env: { ...process.env, DEMO_MARK: mark }, stdio: ['ignore', 'pipe', 'pipe'] });
+function startDemo(
+  mark: string,
+  ...args: string[]
+): { output: () => string; ended: Promise<number | null>; interrupt: () => void } {
+  const child = spawn(DEMO, args, { env: { ...process.env, DEMO_MARK: mark }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return {
@@ -38,12 +41,20 @@ function startDemo(mark: string): { output: () => string; ended: Promise<number 
 describe('scripts/demo', function () {
   this.timeout(25 * 60_000);
 
-  describe('from the token to the summary', () => {
+  describe('from the token to the summary, kept running and then interrupted', () => {
     let output = '';
     let code: number | null = null;
     before('run it', async () => {
       const mark = `whole-${process.pid}`;
-      const demo = startDemo(mark);
+      const demo = startDemo(mark, '--keep');
+      void demo.ended.then((early) => (code = early));
+      await until(
+        'it keeps running, or has failed',
+        async () => demo.output().includes('until ^C.') || code !== null,
+        500,
+        20 * 60_000,
+      );
+      demo.interrupt();
       code = await demo.ended;
       output = demo.output();
       await until('its processes are gone', async () => leftBehind(mark).length === 0);

@@ -89,9 +89,14 @@ export async function seenCsrs(plane: ControlPlane, prefix = ''): Promise<SeenCs
   return list.items.filter(({ metadata }) => metadata.name.startsWith(prefix));
 }
 
-/** Polls until `done` holds, for two minutes at most. */
-export async function until<T>(what: string, probe: () => Promise<T | undefined | false>, everyMs = 50): Promise<T> {
-  const giveUpAt = performance.now() + 120_000;
+/** Polls until `probe` answers something, for two minutes at most unless told. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  everyMs = 50,
+  mostMs = 120_000,
+): Promise<T> {
+  const giveUpAt = performance.now() + mostMs;
   for (;;) {
     const found = await probe();
     if (found !== undefined && found !== false) return found;
