@@ -48,6 +48,8 @@ export type RemoteErrorCode =
   | 'Sealed'
   /** No answer, or an answer that says "not now": connection, TLS, time-out, 5xx. */
   | 'Unavailable'
+  /** An answer larger than this program takes in one piece. */
+  | 'TooLarge'
   /** An answer that this program cannot read. */
   | 'Unreadable';
 

@@ -35,6 +35,7 @@ const EXIT_OF_REMOTE: Readonly<Record<RemoteErrorCode, keyof typeof EXIT_CODES>>
   TooManyRequests: 'unavailable',
   Sealed: 'unavailable',
   Unavailable: 'unavailable',
+  TooLarge: 'failed',
   Unreadable: 'failed',
 };
 

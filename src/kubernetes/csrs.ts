@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Condition, Csr, CsrWriter } from '../ports.ts';
 import { isRemote } from '../errors.ts';
+import { LARGEST_REQUEST_BYTES } from '../pki/pkcs10.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 import { listWatch } from './list-watch.ts';
 import type { Transport } from './transport.ts';
@@ -11,6 +12,11 @@ const RESOURCE = 'certificatesigningrequests';
 /** The answer to a PUT shrinks from 2 kB to 218 bytes; the new resourceVersion is all that is wanted of it. */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 const NO_BYTES = new Uint8Array();
+/** Read as `RequestTooLarge`: stands for what is not kept in memory. */
+const TOO_MANY_BYTES = new Uint8Array(LARGEST_REQUEST_BYTES + 1);
+const LARGEST_BASE64 = Math.ceil((LARGEST_REQUEST_BYTES + 1) / 3) * 4;
+/** Labels and annotations are echoed in every write; a CSR with more than this is never written to. */
+const LARGEST_METADATA = 16 * 1024;
 
 /**
  * Reads a CertificateSigningRequest. Throws RemoteError `Unreadable` when it is none. `keepRequest` keeps the request
@@ -24,8 +30,10 @@ export function readCsr(object: unknown, keepRequest = false): Csr {
   const conditions = listAt(status['conditions']).map((item) => readCondition(objectAt(item)));
   const settled = certificate !== '' || conditions.some((condition) => condition.type === 'Denied');
   const expirationSeconds = spec['expirationSeconds'];
+  const unwieldy = sizeOf(meta.labels) + sizeOf(meta.annotations) > LARGEST_METADATA;
   return {
     ...meta,
+    ...(unwieldy ? { labels: {}, annotations: {} } : {}),
     signerName: textAt(spec['signerName']),
     requester: {
       username: textAt(spec['username']),
@@ -35,11 +43,20 @@ export function readCsr(object: unknown, keepRequest = false): Csr {
     },
     usages: textsAt(spec['usages']),
     expirationSeconds: typeof expirationSeconds === 'number' ? expirationSeconds : undefined,
-    request: settled && !keepRequest ? NO_BYTES : Buffer.from(textAt(spec['request']), 'base64'),
+    request: settled && !keepRequest ? NO_BYTES : unwieldy ? TOO_MANY_BYTES : requestAt(spec['request']),
     conditions,
     issued: certificate !== '',
     certificateNotAfter: certificate === '' ? undefined : notAfterOf(certificate),
   };
+}
+
+function requestAt(base64: unknown): Uint8Array {
+  const text = textAt(base64);
+  return text.length > LARGEST_BASE64 ? TOO_MANY_BYTES : Buffer.from(text, 'base64');
+}
+
+function sizeOf(texts: Readonly<Record<string, string>>): number {
+  return Object.entries(texts).reduce((size, [key, value]) => size + key.length + value.length, 0);
 }
 
 function readCondition(wire: WireObject): Condition {

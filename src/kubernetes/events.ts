@@ -35,11 +35,11 @@ export class Events implements EventSink {
     this.#options = options;
   }
 
-  warn(notice: Notice): void {
+  warn(notice: Notice): boolean {
     const now = this.#options.clock.monotonic();
     const key = `${notice.source} ${notice.reason}`;
     const told = this.#told.get(key);
-    if (told !== undefined && now - told < QUIET_MS) return;
+    if (told !== undefined && now - told < QUIET_MS) return true;
     const second = Math.floor(now / 1000);
     if (second !== this.#second) {
       this.#second = second;
@@ -47,7 +47,7 @@ export class Events implements EventSink {
     }
     if (this.#inSecond >= PER_SECOND) {
       this.#options.onDropped('limited');
-      return;
+      return false;
     }
     this.#inSecond += 1;
     this.#remember(key, now);
@@ -58,6 +58,7 @@ export class Events implements EventSink {
       })
       .finally(() => this.#underWay.delete(written));
     this.#underWay.add(written);
+    return true;
   }
 
   /** Waits for the Events that are being written, until `signal` aborts. */

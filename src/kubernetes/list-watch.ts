@@ -1,10 +1,11 @@
-import { RemoteError } from '../errors.ts';
+import { isRemote, RemoteError } from '../errors.ts';
 import type { ListPage, ListWatch, WatchEvent } from '../runtime/informer.ts';
 import { errorOfStatus } from './status.ts';
-import type { Transport } from './transport.ts';
+import type { ApiRequest, Transport } from './transport.ts';
 import { listAt, objectAt, textAt } from './wire.ts';
 
-const PAGE_SIZE = 500;
+/** Ordinary CSRs of a page take a megabyte; of a page that is too large, smaller ones are asked for. */
+const PAGE_SIZES = [500, 50, 5, 1] as const;
 
 export interface ListWatchOptions<T> {
   readonly transport: Transport;
@@ -24,12 +25,8 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     keyOf: options.keyOf,
     identityOf: options.identityOf,
     list: async (continueToken, signal): Promise<ListPage<T>> => {
-      const query = {
-        ...selectors,
-        limit: String(PAGE_SIZE),
-        ...(continueToken === '' ? {} : { continue: continueToken }),
-      };
-      const answer = objectAt(await transport.call({ verb: 'list', resource, path, query }, signal));
+      const query = { ...selectors, ...(continueToken === '' ? {} : { continue: continueToken }) };
+      const answer = objectAt(await fittingPage(transport, { verb: 'list', resource, path, query }, signal));
       const metadata = objectAt(answer['metadata']);
       const items = listAt(answer['items'])
         .map((object) => read(object))
@@ -54,6 +51,19 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
       }
     },
   };
+}
+
+async function fittingPage(transport: Transport, wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
+  let failure: unknown;
+  for (const limit of PAGE_SIZES) {
+    try {
+      return await transport.call({ ...wanted, query: { ...wanted.query, limit: String(limit) } }, signal);
+    } catch (error) {
+      if (!isRemote(error, 'TooLarge')) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
 }
 
 function readEvent<T>(

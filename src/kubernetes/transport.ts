@@ -53,7 +53,9 @@ const METHOD = {
 
 /** Projected tokens and exec credentials change; they are read again at least this often, and after a 401. */
 const CREDENTIALS_MS = 30_000;
+/** etcd takes objects of 1.5 MB, whose bytes are base64 in JSON. */
 const LARGEST_LINE = 8 * 1024 * 1024;
+const LARGEST_ANSWER = 8 * 1024 * 1024;
 
 /** Calls to one API server over shared keep-alive connections (client-node opens a TLS connection for every call). */
 export class Transport {
@@ -110,10 +112,11 @@ export class Transport {
   async #once(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
     const answer = await this.#send(wanted, deadline(this.#options.timeoutMs, signal));
     if (answer.statusCode < 200 || answer.statusCode > 299) throw await this.#errorOf(wanted, answer);
+    const operation = `${wanted.verb} ${wanted.resource}`;
     try {
-      return await answer.body.json();
+      return JSON.parse(await boundedText(answer.body, operation));
     } catch (error) {
-      const operation = `${wanted.verb} ${wanted.resource}`;
+      if (error instanceof RemoteError) throw error;
       // A SyntaxError quotes the text, and the text may be a Secret.
       if (error instanceof SyntaxError) {
         throw new RemoteError('kubernetes', 'Unreadable', `${operation}: an answer that is no JSON`);
@@ -205,6 +208,20 @@ export class Transport {
 /** A trailing newline in a token file would get into the header. */
 function plainHeaders(headers: RequestOptions['headers']): Record<string, string> {
   return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value).trim()]));
+}
+
+/** Anybody who may create CSRs can make them as large as etcd takes: one page of them must not fill the heap. */
+async function boundedText(body: Dispatcher.ResponseData['body'], operation: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > LARGEST_ANSWER) {
+      throw new RemoteError('kubernetes', 'TooLarge', `${operation}: an answer of more than ${LARGEST_ANSWER} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size).toString('utf8');
 }
 
 async function* parsedLines(body: AsyncIterable<Buffer>): AsyncGenerator<unknown> {

@@ -30,7 +30,10 @@ export function readKubeletCsr(request: Uint8Array): CsrReading {
 
 function readRequest(request: Uint8Array, report: Report): Partial<KubeletCsr> {
   if (request.length > LARGEST_REQUEST_BYTES) {
-    report('RequestTooLarge', `the request has ${request.length} bytes, ${LARGEST_REQUEST_BYTES} are the limit`);
+    report(
+      'RequestTooLarge',
+      `the request, or its labels and annotations, have more than ${LARGEST_REQUEST_BYTES} bytes`,
+    );
     return {};
   }
   const pem = readOnePem(Buffer.from(request).toString('latin1'), 'CERTIFICATE REQUEST');

@@ -21,6 +21,7 @@ const REMOTE: Readonly<Record<RemoteErrorCode, number>> = {
   TooManyRequests: 5,
   Sealed: 5,
   Unavailable: 5,
+  TooLarge: 1,
   Unreadable: 1,
 };
 

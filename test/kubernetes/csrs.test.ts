@@ -81,6 +81,16 @@ describe('kubernetes/csrs', () => {
       ],
       ['usages of the wrong type as none', { spec: { usages: 'client auth' } }, { usages: [] }],
       ['a request that is missing as empty', { spec: { request: null } }, { request: Buffer.alloc(0) }],
+      [
+        'a request over the limit as no more than one over the limit',
+        { spec: { request: base64('A'.repeat(1_000_000)) } },
+        { request: new Uint8Array(16 * 1024 + 1) },
+      ],
+      [
+        'annotations over the limit as a request over the limit, and keeps none',
+        { metadata: { annotations: { note: 'A'.repeat(16 * 1024) } } },
+        { request: new Uint8Array(16 * 1024 + 1), annotations: {}, labels: {} },
+      ],
       ['a creation time that is none as the epoch', { metadata: { creationTimestamp: 'soon' } }, { createdAt: 0 }],
       [
         'a certificate that cannot be read as issued, without an end',

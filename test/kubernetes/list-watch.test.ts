@@ -35,6 +35,21 @@ describe('kubernetes/list-watch', () => {
     });
   }
 
+  it('asks for smaller pages when one is too large to be taken in one piece', async () => {
+    const wanted: string[] = [];
+    fixture.server.answer = ({ query }, response) => {
+      const limit = Number(query.get('limit'));
+      wanted.push(String(limit));
+      const note = 'x'.repeat(100_000);
+      const items = Array.from({ length: limit }, (_, number) => ({ metadata: { name: `a${number}` }, note }));
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ metadata: { resourceVersion: '7' }, items }));
+    };
+    const page = await source({ timeoutMs: 20_000 }).list('', never);
+    expect(wanted).to.deep.equal(['500', '50']);
+    expect(page.items).to.have.length(50);
+  });
+
   /** Has the server send these texts, one after the other, and then end the watch. */
   function sends(...texts: readonly (string | Buffer)[]): void {
     fixture.server.answer = (_request, response) => {
