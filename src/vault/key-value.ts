@@ -28,6 +28,8 @@ export interface KvVersion {
 export interface KvMetadata {
   /** 0 when metadata was written and data never was. */
   readonly currentVersion: number;
+  /** RFC 3339, of the last change of data or metadata. */
+  readonly updatedTime: string;
   readonly custom: Readonly<Record<string, string>>;
   readonly versions: ReadonlyMap<number, KvVersion>;
 }
@@ -52,6 +54,7 @@ const listSchema = z.object({ data: z.object({ keys: z.array(z.string()) }) });
 const metadataSchema = z.object({
   data: z.object({
     current_version: z.number(),
+    updated_time: z.string(),
     custom_metadata: z.record(z.string(), z.string()).nullish(),
     versions: z.record(
       z.string(),
@@ -107,6 +110,7 @@ export class KeyValue {
     ]);
     return {
       currentVersion: data.current_version,
+      updatedTime: data.updated_time,
       custom: data.custom_metadata ?? {},
       versions: new Map(versions),
     };

@@ -1,9 +1,12 @@
 import { RemoteError, isRemote } from '../errors.ts';
 import type { PublicationState, PublishedToken, TokenPublications } from '../ports.ts';
+import { parseToken } from '../tokens/bootstrap-token.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { KeyValue, KvEntry, KvMetadata, KvMetadataSettings } from './key-value.ts';
 
 const TOKEN_ID = 'token-id';
+/** The version that the token ID was written for. */
+const TOKEN_VERSION = 'token-version';
 const EXPIRES_AT = 'expires-at';
 
 /** The entry as the fetch script of cloud-init reads it. */
@@ -39,15 +42,13 @@ export class VaultTokenPublications implements TokenPublications {
 
   async state(path: string, signal: AbortSignal): Promise<PublicationState> {
     const metadata = await this.#kv.readMetadata(this.#at(path), signal);
-    if (metadata === undefined || metadata.currentVersion === 0) {
-      return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
-    }
+    if (metadata === undefined) return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
     const current = metadata.versions.get(metadata.currentVersion);
     return {
       kind: this.#isLive(metadata) ? 'live' : 'gone',
       version: metadata.currentVersion,
-      tokenId: metadata.custom[TOKEN_ID],
-      updatedAt: current === undefined ? undefined : Date.parse(current.createdTime),
+      tokenId: await this.#tokenIdOf(path, metadata, signal),
+      updatedAt: Date.parse(current?.createdTime ?? metadata.updatedTime),
     };
   }
 
@@ -68,7 +69,7 @@ export class VaultTokenPublications implements TokenPublications {
     const settings: KvMetadataSettings = {
       maxVersions: 1,
       deleteVersionAfterSeconds: Math.max(1, Math.floor(lifetimeMs / 1_000)),
-      custom: { [TOKEN_ID]: tokenId, [EXPIRES_AT]: entry.expiresAt },
+      custom: { [TOKEN_ID]: tokenId, [TOKEN_VERSION]: String(version + 1), [EXPIRES_AT]: entry.expiresAt },
     };
     await this.#kv.writeMetadata(at, settings, signal);
     try {
@@ -112,6 +113,17 @@ export class VaultTokenPublications implements TokenPublications {
     return `${this.#prefix}/${path}`;
   }
 
+  /**
+   * The metadata is written before the data, so after an interrupted publication it names a token that is not there:
+   * it is believed only for the version that it was written for. Otherwise the data itself says whose token it is.
+   */
+  async #tokenIdOf(path: string, metadata: KvMetadata, signal: AbortSignal): Promise<string | undefined> {
+    if (metadata.custom[TOKEN_VERSION] === String(metadata.currentVersion)) return metadata.custom[TOKEN_ID];
+    if (!this.#isLive(metadata)) return undefined;
+    const entry = await this.#kv.readData(this.#at(path), signal);
+    return entry.kind === 'live' ? parseToken(String(entry.data['token']))?.id : undefined;
+  }
+
   #isLive(metadata: KvMetadata): boolean {
     const current = metadata.versions.get(metadata.currentVersion);
     if (current === undefined || current.destroyed) {
@@ -131,7 +143,11 @@ export class VaultTokenPublications implements TokenPublications {
     const entry = await this.#readOrNothing(at, signal);
     if (entry?.kind === 'live') {
       const [id = ''] = String(entry.data['token']).split('.');
-      const custom = { [TOKEN_ID]: id, [EXPIRES_AT]: String(entry.data['expires_at']) };
+      const custom = {
+        [TOKEN_ID]: id,
+        [TOKEN_VERSION]: String(entry.version),
+        [EXPIRES_AT]: String(entry.data['expires_at']),
+      };
       await this.#kv.writeMetadata(at, { ...settings, custom }, signal);
     }
   }

@@ -59,7 +59,11 @@ describe('Vault on a real OpenBao', () => {
           server: 'https://10.0.0.1:6443',
           ca_certificate: 'PEM of the cluster CA',
         },
-        'metadata.custom_metadata': { 'token-id': 'aaaaaa', 'expires-at': '2030-01-01T00:00:00Z' },
+        'metadata.custom_metadata': {
+          'token-id': 'aaaaaa',
+          'token-version': '1',
+          'expires-at': '2030-01-01T00:00:00Z',
+        },
       });
 
       await publications.withdraw(path, never);
@@ -165,7 +169,17 @@ describe('Vault on a real OpenBao', () => {
       const publications = publicationsOf(lostAnswer(vault.open(), false));
       const work = publications.publish('nodes/unsent', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
       expect(await failureOf(work)).to.include({ code: 'Unavailable', message: 'the answer was lost' });
-      expect(await publications.state('nodes/unsent', never)).to.include({ kind: 'absent', version: 0 });
+      expect(await publications.state('nodes/unsent', never)).to.include({ kind: 'gone', version: 0 });
+    });
+
+    it('says whose token stands there when the publication of the next one ended after its metadata', async () => {
+      const session = vault.open();
+      const publications = publicationsOf(session);
+      await publications.publish('pools/torn', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      const interrupted = publicationsOf(lostAnswer(session, false));
+      const work = interrupted.publish('pools/torn', 'bbbbbb', entryOf('bbbbbb'), 1, HOUR, never);
+      expect(await failureOf(work)).to.include({ code: 'Unavailable' });
+      expect(await publications.state('pools/torn', never)).to.include({ kind: 'live', version: 1, tokenId: 'aaaaaa' });
     });
 
     it('writes no token into a mount of KV version 1, or into none', async () => {
