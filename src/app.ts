@@ -111,7 +111,9 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     close,
     ...[...csrs.informers, tokens].map(partOfInformer),
     ...csrs.parts,
-    ...controllers.map(partOfController),
+    ...controllers.map((controller) =>
+      partOfController(controller, Promise.all([...csrs.informers, tokens].map(({ synced }) => synced))),
+    ),
     ...minted.parts,
   ];
   const readiness = healthChecks(config, [...csrs.informers, tokens], vault, backend);
@@ -150,8 +152,12 @@ function partOfInformer(informer: Pick<Informer<unknown>, 'name' | 'start' | 'st
   return { name: `informer ${informer.name}`, start: () => informer.start(), stop: () => informer.stop() };
 }
 
-function partOfController({ name, queue }: Controller): Part {
-  return { name: `controller ${name}`, start: () => {}, stop: (signal) => queue.stop(signal) };
+function partOfController({ name, queue }: Controller, synced: Promise<unknown>): Part {
+  return {
+    name: `controller ${name}`,
+    start: () => void synced.then(() => queue.start()),
+    stop: (signal) => queue.stop(signal),
+  };
 }
 
 /** The same backend, telling of the end of the CA that it last used. */

@@ -11,6 +11,9 @@ export interface ControllerOptions {
   readonly reconcile: (key: string, signal: AbortSignal) => Promise<number | undefined>;
   readonly placeOf: (key: string) => Place;
   readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
+  /** See `WorkQueue`. */
+  readonly drains?: boolean;
+  readonly paused?: boolean;
 }
 
 /** The loop of every controller: keys in, reconcile, look again or retry. */
@@ -21,7 +24,7 @@ export class Controller {
   readonly #random: () => number;
 
   constructor(options: ControllerOptions) {
-    const { name, reconcile, placeOf, concurrency, clock, random, onFailure } = options;
+    const { name, reconcile, placeOf, concurrency, clock, random, onFailure, drains = false, paused = false } = options;
     this.name = name;
     this.#placeOf = placeOf;
     this.#random = random;
@@ -30,6 +33,8 @@ export class Controller {
       clock,
       random,
       onFailure,
+      drains,
+      paused,
       work: async (key, signal) => {
         const again = await reconcile(key, signal);
         if (again !== undefined) this.addAfter(key, again);

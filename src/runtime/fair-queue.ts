@@ -7,7 +7,9 @@ export interface Place {
   /** Classes with work get turns in proportion to their weights. */
   readonly class: string;
   readonly weight: number;
-  /** Within a class every flow with work gets one turn after another, however much each has waiting. */
+  /** Within a class every user with work gets one turn after another, however much each has waiting, */
+  readonly user: string;
+  /** and within the turns of a user every flow does. */
   readonly flow: string;
 }
 
@@ -19,15 +21,15 @@ export interface FairQueueOptions extends QueueAddOptions {
 interface TaskClass {
   weight: number;
   credit: number;
-  /** Flows with work in the order of their turns: the first one is next. */
-  readonly flows: Map<string, Run[]>;
+  /** Users with work in the order of their turns, each with their flows in the order of theirs: the first is next. */
+  readonly users: Map<string, Map<string, Run[]>>;
 }
 
-const ANYWHERE: Place = { class: '', weight: 1, flow: '' };
+const ANYWHERE: Place = { class: '', weight: 1, user: '', flow: '' };
 
 /**
- * The waiting line behind p-queue: smooth weighted round robin over classes, plain round robin over the flows of a
- * class. Adding and taking cost the number of classes, not of tasks (p-queue's own priority line costs O(n) to insert).
+ * The waiting line behind p-queue: smooth weighted round robin over classes, plain round robin over the users
+ * of a class, and over the flows of a user. Adding and taking cost the number of classes, not of tasks (p-queue's own priority line costs O(n) to insert).
  */
 export class FairQueue implements Queue<Run, FairQueueOptions> {
   readonly #classes = new Map<string, TaskClass>();
@@ -41,11 +43,13 @@ export class FairQueue implements Queue<Run, FairQueueOptions> {
     const place = options?.place ?? ANYWHERE;
     let tasks = this.#classes.get(place.class);
     if (tasks === undefined) {
-      tasks = { weight: place.weight, credit: 0, flows: new Map() };
+      tasks = { weight: place.weight, credit: 0, users: new Map() };
       this.#classes.set(place.class, tasks);
     }
-    const waiting = tasks.flows.get(place.flow);
-    if (waiting === undefined) tasks.flows.set(place.flow, [run]);
+    const flows = tasks.users.get(place.user) ?? new Map<string, Run[]>();
+    tasks.users.set(place.user, flows);
+    const waiting = flows.get(place.flow);
+    if (waiting === undefined) flows.set(place.flow, [run]);
     else waiting.push(run);
     this.#size += 1;
   }
@@ -53,20 +57,25 @@ export class FairQueue implements Queue<Run, FairQueueOptions> {
   dequeue(): Run | undefined {
     const tasks = this.#nextClass();
     if (tasks === undefined) return undefined;
-    const [first] = tasks.flows;
-    if (first === undefined) return undefined;
-    const [flow, waiting] = first;
+    const [firstUser] = tasks.users;
+    if (firstUser === undefined) return undefined;
+    const [user, flows] = firstUser;
+    const [firstFlow] = flows;
+    if (firstFlow === undefined) return undefined;
+    const [flow, waiting] = firstFlow;
     const run = waiting.shift();
-    tasks.flows.delete(flow);
     // Put back at the end: that is the turn of the others.
-    if (waiting.length > 0) tasks.flows.set(flow, waiting);
+    flows.delete(flow);
+    if (waiting.length > 0) flows.set(flow, waiting);
+    tasks.users.delete(user);
+    if (flows.size > 0) tasks.users.set(user, flows);
     this.#size -= 1;
     return run;
   }
 
   /** All tasks that wait: p-queue counts them by it. Options are not kept, so they select nothing. */
   filter(): Run[] {
-    return [...this.#classes.values()].flatMap((tasks) => [...tasks.flows.values()].flat());
+    return [...this.#lines()].flatMap(({ waiting }) => waiting);
   }
 
   /** Weights are set by class; a single task has no priority. */
@@ -75,14 +84,27 @@ export class FairQueue implements Queue<Run, FairQueueOptions> {
   }
 
   remove(task: string | Run): void {
-    for (const { flows } of this.#classes.values()) {
-      for (const [flow, waiting] of flows) {
-        const index = waiting.findIndex((run) => run === task);
-        if (index === -1) continue;
-        waiting.splice(index, 1);
-        if (waiting.length === 0) flows.delete(flow);
-        this.#size -= 1;
-        return;
+    for (const { users, user, flows, flow, waiting } of this.#lines()) {
+      const index = waiting.findIndex((run) => run === task);
+      if (index === -1) continue;
+      waiting.splice(index, 1);
+      if (waiting.length === 0) flows.delete(flow);
+      if (flows.size === 0) users.delete(user);
+      this.#size -= 1;
+      return;
+    }
+  }
+
+  *#lines(): Generator<{
+    users: Map<string, Map<string, Run[]>>;
+    user: string;
+    flows: Map<string, Run[]>;
+    flow: string;
+    waiting: Run[];
+  }> {
+    for (const { users } of this.#classes.values()) {
+      for (const [user, flows] of users) {
+        for (const [flow, waiting] of flows) yield { users, user, flows, flow, waiting };
       }
     }
   }
@@ -92,7 +114,7 @@ export class FairQueue implements Queue<Run, FairQueueOptions> {
     let total = 0;
     for (const tasks of this.#classes.values()) {
       // A class without work saves up nothing.
-      if (tasks.flows.size === 0) {
+      if (tasks.users.size === 0) {
         tasks.credit = 0;
         continue;
       }

@@ -6,12 +6,16 @@ import { FairQueue, type FairQueueOptions, type Place } from './fair-queue.ts';
 export interface WorkQueueOptions {
   /** How many keys are worked on at the same time. At least 1. */
   readonly concurrency: number;
+  /** Keys are taken, and worked on from `start()` on. */
+  readonly paused?: boolean;
   readonly clock: Clock;
   readonly random: () => number;
   /** Works on one key. A throw is a reason to try again later, with back-off per key. */
   readonly work: (key: string, signal: AbortSignal) => Promise<void>;
   /** Told of every throw, with the wait until the next attempt. */
   readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
+  /** On stop, keys that wait are worked on, too: they may be the second half of something. */
+  readonly drains?: boolean;
   readonly firstRetryMs?: number;
   readonly mostRetryMs?: number;
 }
@@ -38,7 +42,13 @@ export class WorkQueue {
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
-    this.#gate = new PQueue({ concurrency: options.concurrency, queueClass: FairQueue });
+    const { concurrency, paused = false } = options;
+    this.#gate = new PQueue({ concurrency, queueClass: FairQueue, autoStart: !paused });
+  }
+
+  /** Begins with what waits, where it was made `paused`. */
+  start(): void {
+    this.#gate.start();
   }
 
   /** Keys that wait for a free place. */
@@ -89,17 +99,23 @@ export class WorkQueue {
   }
 
   /**
-   * Takes no more keys, drops those that wait, and resolves when the work in hand is done. `signal` cuts that short: it
+   * Takes no more keys, drops those that wait (unless it `drains`), and resolves when the work in hand is done. `signal` cuts that short: it
    * aborts the signal that the work was given.
    */
   async stop(signal: AbortSignal): Promise<void> {
     for (const { cancel } of this.#timers.values()) cancel();
     this.#timers.clear();
-    const abandon = (): void => this.#stopping.abort(signal.reason);
-    this.#closed = true;
+    const abandon = (): void => {
+      this.#closed = true;
+      this.#stopping.abort(signal.reason);
+    };
+    this.#closed = this.#options.drains !== true;
     if (signal.aborted) abandon();
     else signal.addEventListener('abort', abandon, { once: true });
+    this.#gate.start();
     await this.#gate.onIdle();
+    this.#closed = true;
+    for (const { cancel } of this.#timers.values()) cancel();
     signal.removeEventListener('abort', abandon);
     this.#stopping.abort();
   }

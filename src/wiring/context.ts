@@ -29,10 +29,12 @@ export function informerOf<T>({ clock, random, log }: Context, name: string, sou
 /** A controller whose failures are logged and counted. */
 export function controllerOf(
   { clock, random, log, metrics }: Context,
-  options: Pick<ControllerOptions, 'name' | 'concurrency' | 'reconcile' | 'placeOf'>,
+  options: Pick<ControllerOptions, 'name' | 'concurrency' | 'reconcile' | 'placeOf' | 'drains'>,
 ): Controller {
   return new Controller({
     ...options,
+    // What is decided before every watch is complete would be decided without the facts.
+    paused: true,
     clock,
     random,
     onFailure: (key, error, retryInMs) => {

@@ -86,6 +86,7 @@ export function csrSide(
   });
   const signing = controllerOf(context, {
     name: 'signer',
+    drains: true,
     concurrency: config.signer.concurrency,
     reconcile: (name, signal) => signer.reconcile(name, signal),
     placeOf: place,
@@ -124,7 +125,8 @@ export function csrSide(
   return {
     csrs,
     informers,
-    controllers: [...(runs.has('approver') ? [approving] : []), ...(runs.has('signer') ? [signing] : [])],
+    // Stopped in reverse: what the approver finishes is still signed.
+    controllers: [...(runs.has('signer') ? [signing] : []), ...(runs.has('approver') ? [approving] : [])],
     parts: [
       { name: 'events', start: () => {}, stop: (signal) => events.stop(signal) },
       ...(runs.has('cleaner') ? [sweep] : []),

@@ -46,7 +46,7 @@ export function tokenSide(
     name: 'minter',
     concurrency: config.minter.concurrency,
     reconcile: (pool, signal) => minter.reconcile(pool, signal),
-    placeOf: () => ({ class: 'pool', weight: 1, flow: '' }),
+    placeOf: () => ({ class: 'pool', weight: 1, user: '', flow: '' }),
   });
   const lost = (token: TokenRecord): void => {
     minter.gone(token);

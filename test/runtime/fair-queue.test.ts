@@ -7,8 +7,8 @@ type Run = () => Promise<unknown>;
 
 const WEIGHTS = { bootstrap: 4, renewal: 2, serving: 1 } as const;
 
-function place(name: keyof typeof WEIGHTS, flow = ''): Place {
-  return { class: name, weight: WEIGHTS[name], flow };
+function place(name: keyof typeof WEIGHTS, flow = '', user = ''): Place {
+  return { class: name, weight: WEIGHTS[name], user, flow };
 }
 
 describe('runtime/fair-queue', () => {
@@ -64,6 +64,18 @@ describe('runtime/fair-queue', () => {
     expect(turns.filter((name) => name === 'greedy')).to.have.length(1);
     expect(new Set(turns).size).to.equal(101);
     expect(queue.size).to.equal(4_999);
+  });
+
+  it('gives a user with 5,000 flows as many turns as a user with one', () => {
+    const queue = new FairQueue();
+    for (let number = 0; number < 5_000; number += 1) {
+      queue.enqueue(task('many'), { place: place('bootstrap', `node-${number}`, 'pool token') });
+    }
+    for (let number = 0; number < 3; number += 1) {
+      queue.enqueue(task('few'), { place: place('bootstrap', 'node', 'node token') });
+    }
+    expect(taken(queue, 7)).to.deep.equal(['many', 'few', 'many', 'few', 'many', 'few', 'many']);
+    expect(queue.size).to.equal(4_996);
   });
 
   it('gives flows turns one after another, first come first served within each', () => {

@@ -122,7 +122,7 @@ describe('runtime/controller', () => {
       concurrency: 1,
       clock,
       random: () => 1,
-      placeOf: () => ({ class: 'a', weight: 1, flow: '' }),
+      placeOf: () => ({ class: 'a', weight: 1, user: '', flow: '' }),
       onFailure: () => {},
       reconcile: () => Promise.resolve(seen.push(clock.monotonic()) < 3 ? 1_000 : undefined),
     });

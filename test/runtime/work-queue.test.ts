@@ -5,7 +5,7 @@ import type { Place } from '../../src/runtime/fair-queue.ts';
 import { WorkQueue, type WorkQueueOptions } from '../../src/runtime/work-queue.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 
-const PLACE: Place = { class: 'bootstrap', weight: 4, flow: '' };
+const PLACE: Place = { class: 'bootstrap', weight: 4, user: '', flow: '' };
 const never = new AbortController().signal;
 
 interface Run {
