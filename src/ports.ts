@@ -174,8 +174,11 @@ export interface Notice {
 }
 
 export interface EventSink {
-  /** Never throws and never waits: an Event that cannot be written is counted and dropped. */
-  warn(notice: Notice): void;
+  /**
+   * Never throws and never waits. Answers false when there are too many now: say it again at the next look. One that
+   * then cannot be written is counted and dropped.
+   */
+  warn(notice: Notice): boolean;
 }
 
 /** Structured log lines; fields never hold a secret. */

@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.ts';
+import { isRemote, messageOf } from '../errors.ts';
 import type { Fact } from '../policy/facts.ts';
 import type { AccessAnswer, AccessKind, AccessReviewer, Requester } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -34,7 +34,7 @@ export class AccessByClass {
     this.#options = options;
   }
 
-  /** Whether RBAC lets this requester be approved without a human. Never throws: what cannot be asked is not known. */
+  /** Whether RBAC lets this requester be approved without a human. Throws what is worth a retry; anything else that keeps us from it is not known. */
   async review(kind: AccessKind, requester: Requester, signal: AbortSignal): Promise<Fact<AccessAnswer>> {
     try {
       if (this.#options.mode === 'full') {
@@ -44,8 +44,10 @@ export class AccessByClass {
         const answer = await this.#ofClass(kind, groups, signal);
         if (answer.allowed) return { known: true, value: answer };
       }
-      return { known: true, value: await this.#ofUser(kind, requester, signal) };
+      return await this.#ofUser(kind, requester, signal);
     } catch (error) {
+      // "Not now" is no fact: the CSR is tried again, with back-off and what the server asked for.
+      if (isRemote(error, 'Unavailable', 'TooManyRequests')) throw error;
       return { known: false, why: messageOf(error) };
     }
   }
@@ -57,15 +59,15 @@ export class AccessByClass {
   }
 
   /** The signer asks again for whom the approver has just asked: that answer is kept, too. */
-  async #ofUser(kind: AccessKind, requester: Requester, signal: AbortSignal): Promise<AccessAnswer> {
+  async #ofUser(kind: AccessKind, requester: Requester, signal: AbortSignal): Promise<Fact<AccessAnswer>> {
     const key = JSON.stringify([kind, requester]);
     const kept = this.#keptAnswer(key);
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) return { known: true, value: await kept };
     const now = this.#options.clock.monotonic();
     if (now < (this.#nextFull.get(kind) ?? Number.NEGATIVE_INFINITY))
-      return { allowed: false, reason: 'no binding for the class' };
+      return { known: true, value: { allowed: false, reason: 'no binding for the class' } };
     this.#nextFull.set(kind, now + FULL_REVIEWS_MS);
-    return this.#ask(key, kind, requester, signal);
+    return { known: true, value: await this.#ask(key, kind, requester, signal) };
   }
 
   #keptAnswer(key: string): Promise<AccessAnswer> | undefined {

@@ -29,6 +29,8 @@ export class Approver {
   readonly #decided = new Set<string>();
   /** The last reason that a waiting CSR was reported with. */
   readonly #reported = new Map<string, string>();
+  /** Their Events were too many at that time. */
+  readonly #untold = new Set<string>();
 
   constructor(options: ApproverOptions) {
     this.#options = options;
@@ -38,6 +40,7 @@ export class Approver {
   forget(csr: Csr): void {
     this.#decided.delete(csr.uid);
     this.#reported.delete(csr.uid);
+    this.#untold.delete(csr.uid);
   }
 
   /** Decides on the CSR of that name. Answers in how many ms it wants to look again, if at all. Throws to be retried. */
@@ -63,7 +66,9 @@ export class Approver {
     const message = approves ? verdict.message : describeViolations(verdict.violations);
     try {
       const written = await writer.decide(csr, approves ? 'Approved' : 'Denied', reasonOf(verdict), message, signal);
-      this.#decided.add(csr.uid);
+      // Unless the watch was faster, and has shown it already.
+      const shown = this.#options.csrs.get(csr.name);
+      if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);
       this.#report(request, verdict);
       if (approves) onApproved(written);
     } catch (error) {
@@ -75,13 +80,17 @@ export class Approver {
 
   #reportWaiting(request: RequestView, verdict: Extract<Verdict, { kind: 'wait' }>): void {
     const key = describeViolations(verdict.violations);
-    if (this.#reported.get(request.csr.uid) === key) return;
-    this.#reported.set(request.csr.uid, key);
-    this.#report(request, verdict);
+    const { uid } = request.csr;
+    if (this.#reported.get(uid) !== key) {
+      this.#reported.set(uid, key);
+      this.#report(request, verdict);
+    } else if (this.#untold.has(uid)) {
+      this.#tell(request, verdict);
+    }
   }
 
   #report(request: RequestView, verdict: Verdict): void {
-    const { telemetry, log, events } = this.#options;
+    const { telemetry, log } = this.#options;
     const { csr } = request;
     const reason = reasonOf(verdict);
     telemetry.decided(csr.signerName, verdict.kind, reason);
@@ -97,12 +106,20 @@ export class Approver {
       log.info(fields, 'CSR approved');
       return;
     }
-    const message = describeViolations(verdict.violations);
     log.warn(
       { ...fields, violations: verdict.violations },
       verdict.kind === 'deny' ? 'CSR denied' : 'CSR left waiting',
     );
+    this.#tell(request, verdict);
+  }
+
+  #tell(request: RequestView, verdict: Exclude<Verdict, { kind: 'approve' }>): void {
+    const { csr } = request;
+    const reason = reasonOf(verdict);
+    this.#untold.delete(csr.uid);
     if (reason === 'Superseded') return;
-    events.warn({ csr, reason, message, source: sourceOf(request, reason) });
+    const message = describeViolations(verdict.violations);
+    const told = this.#options.events.warn({ csr, reason, message, source: sourceOf(request, reason) });
+    if (!told && verdict.kind === 'wait') this.#untold.add(csr.uid);
   }
 }

@@ -25,7 +25,8 @@ export interface DeciderOptions {
 
 /** Whom an Event about this is counted for: the whole class where the cause is one of the class (DESIGN D2). */
 export function sourceOf({ path, csr }: RequestView, reason: string): string {
-  return reason === 'AccessNotGranted' ? `class ${path}` : csr.requester.username;
+  const ofClass = reason === 'AccessNotGranted' || reason === 'FactUnavailable';
+  return ofClass ? `class ${path}` : csr.requester.username;
 }
 
 export interface Decision {

@@ -69,12 +69,14 @@ export class PendingRequests {
     return groupOf(this.view(csr));
   }
 
-  /** Undecided requests of the same requester, signer and name that were made later; newest first. */
+  /** Up to eight undecided requests of the same requester, signer and name that were made later; newest first. */
   newerThan(view: RequestView): RequestView[] {
     const names = this.#groups.of(groupOf(view));
     if (names.size < 2) return [];
     const newer: RequestView[] = [];
-    for (const name of names) {
+    // What came last is seen last; more than a few need not be looked at.
+    for (const name of [...names].toReversed()) {
+      if (newer.length === MOST_NEWER) break;
       const csr = this.#csrs.get(name);
       if (csr !== undefined && csr.createdAt > view.csr.createdAt && stateOf(csr) === 'pending') {
         newer.push(this.view(csr));
@@ -88,6 +90,7 @@ function groupOf({ csr, reading }: RequestView): string {
   return JSON.stringify([csr.requester.username, csr.signerName, reading.seen.commonName ?? '']);
 }
 
+const MOST_NEWER = 8;
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 class NameSets {

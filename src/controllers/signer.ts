@@ -87,6 +87,9 @@ export class Signer {
     const certificate = await backend.sign(plan, signal);
     const differences = checkAgainstPlan(certificate, plan, authority.certificatePem);
     if (differences.length > 0) {
+      if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
+        throw new RefusedError('AuthorityUnusable', `the CA changed while ${csr.name} was signed`);
+      }
       telemetry.notAsPlanned(csr.signerName);
       const found = differences.join('; ');
       log.error(

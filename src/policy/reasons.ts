@@ -55,7 +55,7 @@ const REBUILD = 'Have the kubelet make its CSR itself; whatever made this one se
 export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
   RequesterNotRecognised: {
     final: false,
-    mend: 'Only bootstrap tokens and nodes are served; approve this one by hand if it is wanted.',
+    mend: 'Only bootstrap tokens and nodes are served; whoever else needs a node certificate gets it by other means.',
   },
   RequesterNotToken: {
     final: true,

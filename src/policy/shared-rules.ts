@@ -136,7 +136,7 @@ export const newest: Rule = {
   violations: ({ facts }) =>
     facts.supersededBy === undefined
       ? NO_VIOLATIONS
-      : violation('Superseded', `${facts.supersededBy} is newer, of the same requester and node`),
+      : violation('Superseded', `${quote(facts.supersededBy)} is newer, of the same requester and node`),
 };
 
 /** A client certificate carries no names and addresses. */

@@ -73,10 +73,19 @@ describe('controllers/access', () => {
 
   it('answers what it cannot ask as unknown, and does not keep that', async () => {
     rbac.granted.add('nodeclient system:bootstrappers');
-    calls.fail('review', remoteError('Unavailable'));
-    expect(await bootstrap()).to.deep.equal({ known: false, why: 'the test says Unavailable' });
+    calls.fail('review', remoteError('Forbidden'));
+    expect(await bootstrap()).to.deep.equal({ known: false, why: 'the test says Forbidden' });
     expect(await bootstrap()).to.deep.equal(YES);
   });
+
+  for (const code of ['Unavailable', 'TooManyRequests'] as const) {
+    it(`throws ${code}, which is worth a retry, and does not keep that`, async () => {
+      rbac.granted.add('nodeclient system:bootstrappers');
+      calls.fail('review', remoteError(code));
+      expect(await bootstrap().catch((error: unknown) => error)).to.include({ code });
+      expect(await bootstrap()).to.deep.equal(YES);
+    });
+  }
 
   it('asks for single users of a class with a no at most twice a second', async () => {
     for (let step = 0; step < 100; step += 1) {

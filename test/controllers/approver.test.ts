@@ -79,7 +79,7 @@ describe('controllers/approver', () => {
     });
 
     it('what it could not ask about, and looks again in 30 s', async () => {
-      world.calls.fail('review', remoteError('Unavailable'));
+      world.calls.fail('review', remoteError('Forbidden'));
       const csr = world.addCsr();
       expect(await world.approver.reconcile(csr.name, never)).to.equal(SOON);
       expect(world.reports.counted).to.deep.equal(['decided wait FactUnavailable']);

@@ -115,7 +115,7 @@ describe('controllers/decider', () => {
     }
     const first = world.csrs.stored('csr-1');
     const { verdict } = await world.decider.decide(world.pending.view(first ?? world.addCsr()), never);
-    expect(verdict.kind === 'wait' ? verdict.violations[0]?.message : '').to.match(/^csr-5 is newer/);
+    expect(verdict.kind === 'wait' ? verdict.violations[0]?.message : '').to.match(/^"csr-5" is newer/);
   });
 
   it('judges the last of a thousand requests that all fail in no time', async () => {
@@ -142,7 +142,7 @@ describe('controllers/decider', () => {
     ['an expired token', (): void => void world.tokens.store(tokenParts('abcdef', { expiresAt: 0 })), 'TokenExpired'],
     [
       'an access review without an answer',
-      (): void => world.calls.fail('review', remoteError('Unavailable')),
+      (): void => world.calls.fail('review', remoteError('Forbidden')),
       'FactUnavailable',
     ],
   ] as const) {
@@ -175,7 +175,10 @@ describe('controllers/place', () => {
   }
 
   it('gives one requester and name one flow, and every other another', () => {
-    const flow = (csr: Csr): string => placeOf(world.pending.view(csr)).flow;
+    const flow = (csr: Csr): string => {
+      const place = placeOf(world.pending.view(csr));
+      return `${place.user} ${place.flow}`;
+    };
     const one = flow(world.addCsr());
     expect(flow(world.addCsr())).to.equal(one);
     expect(flow(world.addCsr({}, { commonName: 'system:node:worker-2' }))).not.to.equal(one);
@@ -183,6 +186,6 @@ describe('controllers/place', () => {
   });
 
   it('has a place for what is gone', () => {
-    expect(placeOf(undefined)).to.deep.equal({ class: 'other', weight: 1, flow: '' });
+    expect(placeOf(undefined)).to.deep.equal({ class: 'other', weight: 1, user: '', flow: '' });
   });
 });

@@ -216,7 +216,7 @@ export class Reports {
   readonly counted: string[] = [];
   readonly lines: string[] = [];
 
-  readonly events: EventSink = { warn: (notice) => void this.notices.push(notice) };
+  readonly events: EventSink = { warn: (notice) => this.notices.push(notice) > 0 };
 
   readonly log: Log = {
     debug: this.#logger('debug'),

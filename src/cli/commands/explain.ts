@@ -5,6 +5,7 @@ import { PendingRequests } from '../../controllers/pending-requests.ts';
 import { RefusedError } from '../../errors.ts';
 import { accessReviews } from '../../kubernetes/access-reviews.ts';
 import { csrListWatch, csrWriter } from '../../kubernetes/csrs.ts';
+import type { Transport } from '../../kubernetes/transport.ts';
 import { tokenSecrets } from '../../kubernetes/token-secrets.ts';
 import { stateOf } from '../../policy/csr-state.ts';
 import { REASONS } from '../../policy/reasons.ts';
@@ -37,8 +38,8 @@ export async function explain(name: string, flags: ExplainFlags, io: Io): Promis
     if (csr === undefined) {
       throw new RefusedError('NotFound', `there is no CSR ${name} (any more): issued ones are removed after a while`);
     }
-    const others = await csrListWatch(transport, csr.signerName).list('', signal);
-    const csrs = storeOf([...others.items.filter((other) => other.name !== name), csr], (item) => item.name);
+    const others = await allCsrs(transport, csr.signerName, signal);
+    const csrs = storeOf([...others.filter((other) => other.name !== name), csr], (item) => item.name);
     const tokens = storeOf(await tokenSecrets(transport).list(signal), (token) => token.id);
     const pending = new PendingRequests(csrs, () => systemClock.now());
     for (const other of csrs.values()) pending.put(other);
@@ -56,6 +57,18 @@ export async function explain(name: string, flags: ExplainFlags, io: Io): Promis
   } finally {
     await transport.close();
   }
+}
+
+async function allCsrs(transport: Transport, signerName: string, signal: AbortSignal): Promise<Csr[]> {
+  const source = csrListWatch(transport, signerName);
+  const items: Csr[] = [];
+  let continueToken = '';
+  do {
+    const page = await source.list(continueToken, signal);
+    items.push(...page.items);
+    ({ continueToken } = page);
+  } while (continueToken !== '');
+  return items;
 }
 
 function storeOf<T>(items: readonly T[], keyOf: (item: T) => string): Store<T> {
