@@ -50,7 +50,7 @@ async function drain(): Promise<Row> {
     const config = configFor(servers, { pools: { bench: { nodeNames: 'bench-[0-9]+' } }, ops: { logLevel: 'warn' } });
     const service = await startService(
       supervisor,
-      { name: 'bench', kubeconfig: controlPlane.adminKubeconfig, config, program },
+      { name: 'bench', kubeconfig: controlPlane.adminKubeconfig, config, ...program },
       false,
     );
     const issued = (): Promise<number> => service.metric('kubelet_bootstrap_issue_seconds_count');

@@ -54,8 +54,9 @@ export interface ServiceOptions {
   readonly name: string;
   readonly kubeconfig: string;
   readonly config: Readonly<Record<string, unknown>>;
-  /** What to run instead of the sources: the bundle as it is shipped, with the flags that the image starts it with. */
-  readonly program?: { readonly file: string; readonly nodeFlags: readonly string[] } | undefined;
+  /** What to run instead of the sources, such as the bundle; and Node's flags for it. */
+  readonly file?: string;
+  readonly nodeFlags?: readonly string[];
   /** More arguments of `run`. */
   readonly args?: readonly string[];
 }
@@ -105,8 +106,8 @@ export async function startService(
     name: options.name,
     command: process.execPath,
     args: [
-      ...(options.program?.nodeFlags ?? []),
-      options.program?.file ?? join(SOURCES, 'main.ts'),
+      ...(options.nodeFlags ?? []),
+      options.file ?? join(SOURCES, 'main.ts'),
       'run',
       '--config',
       configFile,

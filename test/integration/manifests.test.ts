@@ -233,7 +233,7 @@ describe('the manifests on a real API server, and the service with the rights th
       name: 'bundle',
       command: process.execPath,
       args: [
-        '--max-old-space-size=160',
+        '--max-old-space-size=320',
         '--max-semi-space-size=4',
         join(folder, 'kubelet-bootstrap.mjs'),
         'run',

@@ -7,6 +7,7 @@ import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import { createCa } from '../../scripts/servers/pki.ts';
 import { BOOTSTRAP_BINDINGS } from '../../scripts/servers/rbac.ts';
 import { runProgram, type Service } from '../../scripts/servers/service.ts';
+import PQueue from 'p-queue';
 import { stringify } from 'yaml';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import {
@@ -22,6 +23,11 @@ import {
 import { requireService } from '../support/running-service.ts';
 
 const CA_PATH = 'resilience/ca';
+/** Slow enough to be caught in the middle. */
+const ONE_AT_A_TIME = {
+  approver: { concurrency: 1 },
+  signer: { concurrency: 1, ca: { vaultPath: CA_PATH, refresh: '1s' } },
+};
 
 describe('the service when things go wrong', function () {
   this.timeout(180_000);
@@ -83,7 +89,7 @@ describe('the service when things go wrong', function () {
 
   it('killed amid 200 CSRs and started again, issues every one exactly once', async () => {
     await createBootstrapCsrs(client, nodeNames('killed', 200));
-    const first = await running().start({}, false);
+    const first = await running().start(ONE_AT_A_TIME, false);
     await until('some are issued', async () => (await first.metric('kubelet_bootstrap_issue_seconds_count')) > 20, 1);
     await first.kill();
     const before = await issued('killed');
@@ -108,9 +114,14 @@ describe('the service when things go wrong', function () {
 
   it('asked to stop amid 100 CSRs, finishes what is in hand and leaves nothing half done', async () => {
     await createBootstrapCsrs(client, nodeNames('asked', 100));
-    const first = await running().start({}, false);
+    const first = await running().start(ONE_AT_A_TIME, false);
     await until('some are issued', async () => (await first.metric('kubelet_bootstrap_issue_seconds_count')) > 10, 1);
     await first.stop();
+    const seen = await seenCsrs(running().controlPlane, 'csr-asked-');
+    const states = seen.map(({ status }) =>
+      [status.conditions?.[0]?.type, (status.certificate ?? '') !== ''].join(' '),
+    );
+    expect(new Set(states)).to.deep.equal(new Set(['Approved true', ' false']));
     expect(first.lines().at(-1)?.message).to.equal('stopped');
     expect(first.lines().filter(({ level }) => level === 'error')).to.deep.equal([]);
     service = await running().start();
@@ -158,6 +169,25 @@ describe('the service when things go wrong', function () {
       await running().openBao.start();
     }
     await until('it is ready', async () => (await readyz()).status === 200);
+  });
+
+  it('starts amid 300 CSRs of a megabyte each, in the heap that the Deployment gives it, and serves the others', async () => {
+    const huge = nodeNames('huge', 300);
+    const gate = new PQueue({ concurrency: 4 });
+    await gate.addAll(
+      huge.map((node) => async () => {
+        const request = buildCsrPem({ commonName: `system:node:${node}` }) + '\n'.repeat(1_000_000);
+        await client.must('POST', CSRS, csrBody(`csr-${node}`, request));
+      }),
+    );
+    try {
+      await createBootstrapCsrs(client, nodeNames('beside', 5));
+      service = await running().start({}, false, ['--max-old-space-size=320', '--max-semi-space-size=4']);
+      await allIssued('beside', 5);
+      expect(await issued('huge')).to.deep.equal([]);
+    } finally {
+      await gate.addAll(huge.map((node) => () => running().controlPlane.admin.must('DELETE', `${CSRS}/csr-${node}`)));
+    }
   });
 
   it('goes on by itself when the API server was restarted', async () => {

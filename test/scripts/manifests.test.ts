@@ -182,12 +182,12 @@ describe('manifests/base', () => {
     ]);
     expect(container().resources).to.deep.include({
       requests: { cpu: '100m', memory: '128Mi' },
-      limits: { memory: '256Mi' },
+      limits: { memory: '512Mi' },
     });
     const heap = /^--max-old-space-size=(\d+) --max-semi-space-size=4$/.exec(
       container().env.find(({ name }) => name === 'NODE_OPTIONS')?.value ?? '',
     );
-    expect(Number(heap?.[1])).to.be.within(128, 192);
+    expect(Number(heap?.[1])).to.be.within(256, 384);
   });
 
   it('mounts its config, the two tokens and the CA of Vault where the config looks for them, read-only', () => {

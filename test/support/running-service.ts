@@ -14,7 +14,11 @@ export interface Running {
   /** The one that runs now. */
   service(): Service;
   /** Starts another one with the same config, or a changed one. */
-  start(changes?: Readonly<Record<string, unknown>>, untilReady?: boolean): Promise<Service>;
+  start(
+    changes?: Readonly<Record<string, unknown>>,
+    untilReady?: boolean,
+    nodeFlags?: readonly string[],
+  ): Promise<Service>;
 }
 
 /** Starts the service before the tests, unless `startNow` is false, and ends it after them. */
@@ -33,11 +37,11 @@ export function requireService(changes: Readonly<Record<string, unknown>> = {}, 
         if (current === undefined) throw new Error('no service was started');
         return current;
       },
-      start: async (more = {}, untilReady = true) => {
+      start: async (more = {}, untilReady = true, nodeFlags = []) => {
         count += 1;
         const config = configFor(servers(), { ...changes, ...more });
         const { adminKubeconfig } = servers().controlPlane;
-        const options = { name: `service-${count}`, kubeconfig: adminKubeconfig, config };
+        const options = { name: `service-${count}`, kubeconfig: adminKubeconfig, config, nodeFlags };
         current = await startService(supervisor, options, untilReady);
         return current;
       },
