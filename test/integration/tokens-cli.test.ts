@@ -55,7 +55,7 @@ describe('bootstrap-token on the real API server and OpenBao', function () {
         server: controlPlane.server,
         ca_certificate: readFileSync(controlPlane.caFile, 'utf8'),
       });
-      expect(custom).to.deep.equal({ 'token-id': issued.id, 'expires-at': expiresAt });
+      expect(custom).to.deep.equal({ 'token-id': issued.id, 'token-version': '1', 'expires-at': expiresAt });
     });
 
     it('makes a token that logs in as itself, in the group of its node', async () => {
