@@ -38,9 +38,9 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Waits, by the host's clock, until `condition` holds; fails after five seconds. */
+/** Waits, by the host's clock, until `condition` holds; fails after a minute, for the machine may be busy. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 60_000;
   while (!(await condition())) {
     if (Date.now() > end) {
       throw new Error(`waited in vain until ${what}`);
