@@ -4,6 +4,7 @@ import { messageOf, RefusedError } from '../errors.ts';
 import type { CertificatePlan } from '../pki/certificate-plan.ts';
 import { formatPem } from '../pki/pem.ts';
 import type { Authority, CertificateSigner } from '../ports.ts';
+import { abortable } from '../runtime/abortable.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
 import { type Pair, type PairTexts, readPair } from './pair.ts';
 
@@ -74,7 +75,7 @@ function refreshedPair(options: LocalSignerOptions): (signal: AbortSignal) => Pr
     signal.throwIfAborted();
     if (held !== undefined && !expired(held.pair) && clock.monotonic() - checkedAt < refreshMs) return held.pair;
     loading ??= load();
-    return unlessAborted(loading, signal);
+    return abortable(loading, signal);
   };
 }
 
@@ -97,16 +98,4 @@ function drawSerial(): Uint8Array {
   const serial = randomBytes(16);
   while (serial[0] === 0) randomBytes(1).copy(serial);
   return serial;
-}
-
-/** The promise, or the reason of `signal` when that is aborted first; the work behind the promise goes on for others. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

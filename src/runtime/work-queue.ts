@@ -99,12 +99,11 @@ export class WorkQueue {
   }
 
   /**
-   * Takes no more keys, drops those that wait (unless it `drains`), and resolves when the work in hand is done. `signal` cuts that short: it
-   * aborts the signal that the work was given.
+   * Takes no more keys, drops those that wait (unless it `drains`), and resolves when the work in hand is done. `signal`
+   * cuts that short: it aborts the signal that the work was given.
    */
   async stop(signal: AbortSignal): Promise<void> {
-    for (const { cancel } of this.#timers.values()) cancel();
-    this.#timers.clear();
+    this.#cancelTimers();
     const abandon = (): void => {
       this.#closed = true;
       this.#stopping.abort(signal.reason);
@@ -115,7 +114,8 @@ export class WorkQueue {
     this.#gate.start();
     await this.#gate.onIdle();
     this.#closed = true;
-    for (const { cancel } of this.#timers.values()) cancel();
+    // Those of work that failed while it was drained.
+    this.#cancelTimers();
     signal.removeEventListener('abort', abandon);
     this.#stopping.abort();
   }
@@ -146,6 +146,11 @@ export class WorkQueue {
     const wait = Math.max(asked, backoff(attempt, firstRetryMs, mostRetryMs, random));
     this.addAfter(key, place, wait);
     this.#options.onFailure(key, error, wait);
+  }
+
+  #cancelTimers(): void {
+    for (const { cancel } of this.#timers.values()) cancel();
+    this.#timers.clear();
   }
 
   #cancelTimer(key: string): void {

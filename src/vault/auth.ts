@@ -1,6 +1,6 @@
 import { isRemote, messageOf } from '../errors.ts';
 import { type Clock, backoff } from '../runtime/clock.ts';
-import { abortable } from './abortable.ts';
+import { abortable } from '../runtime/abortable.ts';
 import type { VaultClient, VaultReply, VaultRequest } from './client.ts';
 import type { VaultCaller } from './key-value.ts';
 import { type Login, type LoginMethod, loginOf } from './login-methods.ts';

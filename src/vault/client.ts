@@ -3,7 +3,7 @@ import type https from 'node:https';
 import nodeVault from 'node-vault';
 import { RemoteError, type RemoteErrorCode, isRemote } from '../errors.ts';
 import { type Clock, backoff, deadline } from '../runtime/clock.ts';
-import { abortable } from './abortable.ts';
+import { abortable } from '../runtime/abortable.ts';
 import { type FailedCall, secretsIn, toRemoteError, unavailable } from './failure.ts';
 import { encodePath } from './path.ts';
 import { pinnedAgents } from './pinned-agents.ts';
