@@ -67,6 +67,14 @@ describe('VaultSession', () => {
     expect(server.renewals).to.equal(1);
   });
 
+  it('logs in anew at once when a renewal is refused for the longest lifetime, which OpenBao answers with 500', async () => {
+    await tokenUsed(open(role));
+    server.renewal = json(500, { errors: ['1 error occurred:\n\t* past the max TTL, cannot renew\n\n'] });
+    clock.advance(2_600_000);
+    await until(() => server.logins === 2, 'there is a second login');
+    expect(server.renewals).to.equal(1);
+  });
+
   it('logs in anew in time when the token cannot be renewed (a batch token)', async () => {
     server.renewable = false;
     const session = open(role);

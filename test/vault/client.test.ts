@@ -123,6 +123,7 @@ describe('VaultClient', () => {
     [500, 'could not fetch the CA certificate (was one set?): no default issuer currently configured', 'Invalid'],
     [500, 'unable to find PKI issuer for reference: nope', 'Invalid'],
     [500, 'requested usage issuing-certificates for issuer [id:x] but only had usage read-only', 'Invalid'],
+    [500, '1 error occurred:\n\t* past the max TTL, cannot renew\n\n', 'Invalid'],
     [500, 'internal error', 'Unavailable'],
     [502, '', 'Unavailable'],
     [503, 'Vault is sealed', 'Sealed'],
