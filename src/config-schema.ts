@@ -40,6 +40,8 @@ const dnsSuffix = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'must be a lower-case DNS name');
 
+const dnsLabel = z.string().refine(isPoolName, 'must be a lower-case DNS label');
+
 const time = z.string().transform((text, ctx) => {
   const ms = parseTime(text);
   if (ms !== undefined) return ms;
@@ -75,6 +77,28 @@ const pool = z.strictObject({
   tokenLifetime: duration(10 * MINUTE, YEAR)
     .default(24 * HOUR)
     .describe("Lifetime of the pool's token; it is replaced at half of it"),
+  uses: z.int().min(1).max(2_000).optional().describe('How many nodes one token is good for; any number without it'),
+  maxNodes: z.int().min(1).optional().describe('Nodes of this pool with a certificate, at most'),
+  rejoin: z
+    .enum(['whenCertificateExpired', 'whenStale', 'never'])
+    .default('whenCertificateExpired')
+    .describe("When the pool's token may replace a node that is there and not alive"),
+  controlPlane: z.boolean().default(false).describe('Its nodes may have names of `controlPlane.nodeNames`'),
+  lifetime: z
+    .strictObject({
+      client: duration(MINUTE, 10 * YEAR)
+        .optional()
+        .describe('Of client certificates, instead of `signer.lifetime.client`'),
+      serving: duration(MINUTE, 10 * YEAR)
+        .optional()
+        .describe('Of serving certificates, instead of `signer.lifetime.serving`'),
+    })
+    .prefault({}),
+  longestRequest: duration(10 * MINUTE, 100 * YEAR)
+    .optional()
+    .describe('Instead of `approver.longestRequest`'),
+  addressRanges: ranges.optional().describe('Instead of `serving.addressRanges`'),
+  dnsSuffixes: z.array(dnsSuffix).optional().describe('Instead of `serving.dnsSuffixes`'),
 });
 
 const auth = z.discriminatedUnion('method', [
@@ -162,6 +186,16 @@ export const configSchema = z.strictObject({
       longestRequest: duration(10 * MINUTE, 100 * YEAR)
         .default(YEAR)
         .describe('Longest expirationSeconds that may be asked for'),
+      staleAfter: duration(MINUTE, 24 * HOUR)
+        .default(15 * MINUTE)
+        .describe('A node whose Lease was renewed within this is alive, and not replaced'),
+      renewWithoutNode: duration(0, 10 * YEAR)
+        .default(HOUR)
+        .describe('How long after its issue a certificate can be renewed without a Node object'),
+      credentials: z
+        .enum(['adopt', 'strict'])
+        .default('adopt')
+        .describe('Whether a node may renew a certificate that is not on its record'),
       unboundTokensUntil: time.optional().describe('Until then tokens without a binding are admitted'),
     })
     .prefault({}),
@@ -186,6 +220,21 @@ export const configSchema = z.strictObject({
         })
         .prefault({}),
       ca: ca.prefault({}),
+    })
+    .prefault({}),
+  controlPlane: z
+    .strictObject({
+      nodeNames: pattern.describe(
+        'RE2 pattern of names that only a token for one node or a control-plane pool can obtain',
+      ),
+    })
+    .optional()
+    .describe('The class of control-plane nodes'),
+  state: z
+    .strictObject({
+      namespace: dnsLabel
+        .default('kubelet-bootstrap')
+        .describe('Namespace of the ConfigMaps with node records and claims'),
     })
     .prefault({}),
   pools: z

@@ -45,9 +45,18 @@ function plainValue(source: string, document: { toJS(): unknown }): unknown {
 /** The part of the config that decisions depend on. */
 export function policyOf(config: Config): PolicyConfig {
   const { approver, serving } = config;
-  const pools = Object.entries(config.pools).map(([name, { nodeNames }]): [string, PoolPolicy] => [
+  const pools = Object.entries(config.pools).map(([name, pool]): [string, PoolPolicy] => [
     name,
-    { name, pattern: nodeNames.text, admitsNodeName: (nodeName) => nodeNames.matcher.testExact(nodeName) },
+    {
+      name,
+      ...nodeNamesOf(pool.nodeNames),
+      controlPlane: pool.controlPlane,
+      rejoin: pool.rejoin,
+      maxNodes: pool.maxNodes,
+      longestRequestSeconds: pool.longestRequest === undefined ? undefined : Math.floor(pool.longestRequest / 1000),
+      ranges: pool.addressRanges,
+      dnsSuffixes: pool.dnsSuffixes,
+    },
   ]);
   return {
     pools: new Map(pools),
@@ -58,7 +67,15 @@ export function policyOf(config: Config): PolicyConfig {
         ? { dnsSuffixes: serving.dnsSuffixes, ranges: serving.addressRanges }
         : undefined,
     onViolation: approver.onViolation,
+    controlPlane: config.controlPlane === undefined ? undefined : nodeNamesOf(config.controlPlane.nodeNames),
+    staleAfterMs: approver.staleAfter,
+    renewWithoutNodeMs: approver.renewWithoutNode,
+    credentials: approver.credentials,
   };
+}
+
+function nodeNamesOf(pattern: Config['pools'][string]['nodeNames']): Pick<PoolPolicy, 'pattern' | 'admitsNodeName'> {
+  return { pattern: pattern.text, admitsNodeName: (nodeName) => pattern.matcher.testExact(nodeName) };
 }
 
 function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {

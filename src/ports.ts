@@ -1,5 +1,6 @@
 /** What the controllers need from outside, in their own words. Adapters implement these; tests may, too. */
 import type { CertificatePlan } from './pki/certificate-plan.ts';
+import type { IssuedCertificate } from './pki/certificate-summary.ts';
 import type { TokenRecord, TokenSecretParts } from './tokens/token-secret.ts';
 
 export const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
@@ -46,8 +47,8 @@ export interface Csr {
   readonly conditions: readonly Condition[];
   /** A certificate stands in the status. Its PEM is not kept: 50,000 settled CSRs must fit into memory. */
   readonly issued: boolean;
-  /** End of that certificate, ms since the epoch; undefined when there is none or it is unreadable. */
-  readonly certificateNotAfter: number | undefined;
+  /** What the certificate says; undefined when there is none or it is unreadable. */
+  readonly certificate: IssuedCertificate | undefined;
 }
 
 /** Writes to CSRs. Every write names uid and resourceVersion; a `Conflict` or `NotFound` is an ordinary outcome. */
@@ -62,6 +63,47 @@ export interface CsrWriter {
   fail(csr: Csr, reason: string, message: string, signal: AbortSignal): Promise<Csr>;
   /** Deletes exactly this version of this CSR. */
   remove(csr: Csr, signal: AbortSignal): Promise<void>;
+}
+
+/** An object of the service's own namespace: a ConfigMap with the label that marks its state. */
+export interface StateMap {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** The ConfigMaps that hold node records and token claims (DESIGN D16). */
+export interface StateMaps {
+  list(signal: AbortSignal): Promise<StateMap[]>;
+  get(name: string, signal: AbortSignal): Promise<StateMap | undefined>;
+  /**
+   * Sets these keys and removes those that are null; other keys stay. Creates the map where it is missing. With
+   * `expected` (a resourceVersion, or '' for "must not exist") throws `Conflict` when somebody else wrote first.
+   */
+  write(
+    name: string,
+    changes: Readonly<Record<string, string | null>>,
+    expected: string | undefined,
+    signal: AbortSignal,
+  ): Promise<StateMap>;
+  /** Gone is fine. */
+  remove(map: StateMap, signal: AbortSignal): Promise<void>;
+}
+
+/** A Node object, of which only the metadata is watched. */
+export interface NodeObject {
+  readonly name: string;
+  readonly uid: string;
+  /** ms since the epoch. */
+  readonly createdAt: number;
+  readonly beingDeleted: boolean;
+}
+
+/** The Leases in kube-node-lease that kubelets renew. */
+export interface NodeLeases {
+  /** Last renewal, ms since the epoch; undefined when the node has no Lease. */
+  renewedAt(node: string, signal: AbortSignal): Promise<number | undefined>;
 }
 
 /** What an informer keeps and what the controllers read from it. */

@@ -8,7 +8,7 @@ interface Layer {
   readonly packages: readonly string[];
 }
 
-const PURE = ['policy', 'pki', 'tokens'];
+const PURE = ['policy', 'pki', 'tokens', 'nodes'];
 const INNER = [...PURE, 'ports', 'errors'];
 const ADAPTERS = ['kubernetes', 'vault', 'local-ca'];
 const SERVICE = [...INNER, ...ADAPTERS, 'config', 'controllers', 'runtime', 'ops'];
@@ -38,7 +38,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   policy: { layers: INNER, packages: PURE_PACKAGES },
   pki: { layers: INNER, packages: PURE_PACKAGES },
   tokens: { layers: INNER, packages: PURE_PACKAGES },
-  ports: { layers: ['pki', 'tokens'], packages: [] },
+  nodes: { layers: INNER, packages: PURE_PACKAGES },
+  ports: { layers: ['pki', 'tokens', 'nodes'], packages: [] },
   errors: { layers: [], packages: [] },
 };
 

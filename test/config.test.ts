@@ -13,6 +13,9 @@ describe('config: what is right', () => {
       concurrency: 16,
       onViolation: 'wait',
       accessReview: 'class',
+      staleAfter: 900_000,
+      renewWithoutNode: 3_600_000,
+      credentials: 'adopt',
       longestRequest: 365 * 24 * HOUR,
     });
     expect(config.cleaner.retention).to.deep.equal({

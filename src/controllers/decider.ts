@@ -1,26 +1,16 @@
-import { type Fact, type Facts, neededFacts, NOT_NEEDED } from '../policy/facts.ts';
+import type { Facts } from '../policy/facts.ts';
 import type { PolicyConfig } from '../policy/policy-config.ts';
 import type { RequestView } from '../policy/request.ts';
 import { review } from '../policy/review.ts';
-import { accessKind } from '../policy/shared-rules.ts';
 import type { Verdict } from '../policy/verdict.ts';
-import type { AccessAnswer, Requester, Store } from '../ports.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { TokenRecord } from '../tokens/token-secret.ts';
+import type { FactGatherer } from './fact-gatherer.ts';
 
 export interface DeciderOptions {
-  readonly policy: PolicyConfig;
-  readonly tokens: Store<TokenRecord>;
-  readonly access: {
-    review(
-      kind: 'nodeclient' | 'selfnodeclient',
-      requester: Requester,
-      signal: AbortSignal,
-    ): Promise<Fact<AccessAnswer>>;
-  };
+  /** The policy in force; a reloaded config may change it. */
+  readonly policy: () => PolicyConfig;
+  readonly facts: FactGatherer;
   /** Undecided later requests of the same requester, signer and name, newest first. */
   readonly newerThan: (request: RequestView) => readonly RequestView[];
-  readonly clock: Clock;
 }
 
 /** Whom an Event about this is counted for: the whole class where the cause is one of the class (DESIGN D2). */
@@ -49,7 +39,7 @@ export class Decider {
   }
 
   get policy(): PolicyConfig {
-    return this.#options.policy;
+    return this.#options.policy();
   }
 
   async decide(request: RequestView, signal: AbortSignal): Promise<Decision> {
@@ -57,25 +47,9 @@ export class Decider {
   }
 
   async #judge(request: RequestView, supersededBy: string | undefined, signal: AbortSignal): Promise<Decision> {
-    const { policy, clock } = this.#options;
-    const needed = neededFacts(request.path);
-    const facts: Facts = {
-      now: clock.now(),
-      token: needed.token ? this.#token(request.tokenId) : NOT_NEEDED,
-      access: needed.access
-        ? await this.#options.access.review(accessKind(request.path), request.csr.requester, signal)
-        : NOT_NEEDED,
-      supersededBy,
-    };
+    const { policy } = this;
+    const facts = await this.#options.facts.gather(request, policy, supersededBy, signal);
     return { facts, verdict: review({ request, facts, policy }) };
-  }
-
-  #token(id: string | undefined): Fact<TokenRecord | undefined> {
-    const { tokens } = this.#options;
-    if (id === undefined) return NOT_NEEDED;
-    const record = tokens.get(id);
-    if (!tokens.fresh()) return { known: false, why: 'the watch on bootstrap tokens is not up to date' };
-    return { known: true, value: record };
   }
 
   async #supersededBy(request: RequestView, signal: AbortSignal): Promise<string | undefined> {

@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto';
 import type { Condition, Csr, CsrWriter } from '../ports.ts';
 import { isRemote } from '../errors.ts';
+import { summariseCertificate } from '../pki/certificate-summary.ts';
 import { LARGEST_REQUEST_BYTES } from '../pki/pkcs10.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 import { listWatch } from './list-watch.ts';
@@ -46,7 +46,7 @@ export function readCsr(object: unknown, keepRequest = false): Csr {
     request: settled && !keepRequest ? NO_BYTES : unwieldy ? TOO_MANY_BYTES : requestAt(spec['request']),
     conditions,
     issued: certificate !== '',
-    certificateNotAfter: certificate === '' ? undefined : notAfterOf(certificate),
+    certificate: certificate === '' ? undefined : summariseCertificate(Buffer.from(certificate, 'base64')),
   };
 }
 
@@ -68,14 +68,6 @@ function readCondition(wire: WireObject): Condition {
     lastUpdateTime: timeAt(wire['lastUpdateTime']),
     lastTransitionTime: timeAt(wire['lastTransitionTime']),
   };
-}
-
-function notAfterOf(base64: string): number | undefined {
-  try {
-    return Date.parse(new X509Certificate(Buffer.from(base64, 'base64')).validTo);
-  } catch {
-    return undefined;
-  }
 }
 
 /** CSRs of one signer, or of every signer where it is undefined. */
@@ -135,7 +127,7 @@ export function csrWriter(transport: Transport): CsrWriter {
     issue: async (csr, certificatePem, signal) => {
       const certificate = Buffer.from(certificatePem, 'utf8').toString('base64');
       const written = await put(csr, 'status', { certificate }, signal);
-      return { ...written, issued: true, certificateNotAfter: notAfterOf(certificate) };
+      return { ...written, issued: true, certificate: summariseCertificate(Buffer.from(certificate, 'base64')) };
     },
     fail: (csr, reason, message, signal) =>
       put(csr, 'status', { conditions: [...csr.conditions, condition('Failed', reason, message)] }, signal),

@@ -6,6 +6,18 @@ export interface PoolPolicy {
   /** RE2 pattern that a node's whole name must match. */
   readonly pattern: string;
   readonly admitsNodeName: (nodeName: string) => boolean;
+  /** May have names of the control plane; an ordinary pool never may. */
+  readonly controlPlane: boolean;
+  /** When its token may replace a node that is there and not alive (DESIGN D9). */
+  readonly rejoin: 'whenCertificateExpired' | 'whenStale' | 'never';
+  /** Nodes of the pool with a certificate, at most; undefined = any number. */
+  readonly maxNodes: number | undefined;
+  /** Instead of the policy's own, in seconds. */
+  readonly longestRequestSeconds: number | undefined;
+  /** Where its nodes' addresses lie, instead of the serving policy's ranges. */
+  readonly ranges: AddressRanges | undefined;
+  /** Names of its nodes besides their own, instead of the serving policy's. */
+  readonly dnsSuffixes: readonly string[] | undefined;
 }
 
 /** The part of the config that decisions depend on. */
@@ -19,4 +31,14 @@ export interface PolicyConfig {
   readonly serving: { readonly dnsSuffixes: readonly string[]; readonly ranges: AddressRanges } | undefined;
   /** What happens to a request that can never become right. */
   readonly onViolation: 'wait' | 'deny';
+  /** Names that only tokens for one node and control-plane pools can obtain; undefined = there are none. */
+  readonly controlPlane:
+    | { readonly pattern: string; readonly admitsNodeName: (nodeName: string) => boolean }
+    | undefined;
+  /** A node whose Lease was renewed within this is alive, in ms. */
+  readonly staleAfterMs: number;
+  /** How long a certificate can be renewed after it was issued where there is no Node object, in ms. */
+  readonly renewWithoutNodeMs: number;
+  /** What becomes of a renewal with a certificate that is not in the node's record (DESIGN D16). */
+  readonly credentials: 'adopt' | 'strict';
 }

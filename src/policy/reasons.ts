@@ -36,6 +36,22 @@ export type PolicyReason =
   | 'Superseded'
   | 'FactUnavailable';
 
+/** What an approval can be worth a remark for. */
+export type RemarkCode = 'CredentialAdopted' | 'CredentialConflict' | 'TokenReusedOtherKey';
+
+/** What each remark says, and whether an Event tells of it. */
+export const REMARKS: Readonly<Record<RemarkCode, { readonly alarm: boolean; readonly meaning: string }>> = {
+  CredentialAdopted: { alarm: false, meaning: 'The certificate that it renews was not on record; the new one is.' },
+  CredentialConflict: {
+    alarm: true,
+    meaning: 'The node renews with a certificate other than those on record: two may hold its identity.',
+  },
+  TokenReusedOtherKey: {
+    alarm: false,
+    meaning: 'The node asked again with another key before it was seen; kubelets do that after a lost reply.',
+  },
+};
+
 /** Every code that a violation can carry; stable across releases. */
 export type ReasonCode = CsrProblemCode | PolicyReason;
 

@@ -44,8 +44,8 @@ export function retentionOf(csr: Csr, now: number, windows: RetentionWindows, su
   const state = stateOf(csr);
   const kept = superseded && state === 'pending' ? 'superseded' : WINDOW_OF[state];
   const until = settledAt(csr, state, now) + windows[kept];
-  if (state === 'issued' && csr.certificateNotAfter !== undefined && csr.certificateNotAfter < until) {
-    return { class: 'expiredCertificate', until: csr.certificateNotAfter };
+  if (state === 'issued' && csr.certificate !== undefined && csr.certificate.notAfter < until) {
+    return { class: 'expiredCertificate', until: csr.certificate.notAfter };
   }
   return { class: kept, until };
 }

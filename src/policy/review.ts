@@ -78,7 +78,13 @@ export function review(input: RuleInput): Verdict {
   const { path } = input.request;
   const violations = CHECKS[path].flatMap((rule) => rule.violations(input));
   if (violations.length === 0 && path !== 'other') {
-    return { kind: 'approve', path, reason: APPROVAL_REASONS[path], message: approvalMessage(input) };
+    return {
+      kind: 'approve',
+      path,
+      reason: APPROVAL_REASONS[path],
+      message: approvalMessage(input),
+      remarks: CHECKS[path].flatMap((rule) => rule.remarks?.(input) ?? []),
+    };
   }
   const hopeless =
     violations.some((found) => REASONS[found.code].final) &&

@@ -3,7 +3,7 @@ import type { Facts } from './facts.ts';
 import type { PolicyConfig } from './policy-config.ts';
 import type { RequestView } from './request.ts';
 import type { ReasonCode } from './reasons.ts';
-import type { Violation } from './verdict.ts';
+import type { Remark, Violation } from './verdict.ts';
 
 /** What a rule looks at. */
 export interface RuleInput {
@@ -21,6 +21,8 @@ export interface Rule {
   readonly expected: (input: RuleInput) => string;
   readonly actual: (input: RuleInput) => string;
   readonly violations: (input: RuleInput) => readonly Violation[];
+  /** Asked only where no rule is violated. */
+  readonly remarks?: (input: RuleInput) => readonly Remark[];
 }
 
 export const NO_VIOLATIONS: readonly Violation[] = [];

@@ -1,8 +1,14 @@
-import type { ReasonCode } from './reasons.ts';
+import type { ReasonCode, RemarkCode } from './reasons.ts';
 
 /** One thing that is wrong with a request. `message` quotes the offending value. */
 export interface Violation {
   readonly code: ReasonCode;
+  readonly message: string;
+}
+
+/** Something about an approved request that is worth knowing and stands in no way. */
+export interface Remark {
+  readonly code: RemarkCode;
   readonly message: string;
 }
 
@@ -19,6 +25,7 @@ export type Verdict =
       readonly path: Exclude<RequestPath, 'other'>;
       readonly reason: string;
       readonly message: string;
+      readonly remarks: readonly Remark[];
     }
   | { readonly kind: 'wait'; readonly path: RequestPath; readonly violations: readonly Violation[] }
   | { readonly kind: 'deny'; readonly path: RequestPath; readonly violations: readonly Violation[] };

@@ -13,6 +13,12 @@ export const PUBLISHING_UNTIL = 'kubelet-bootstrap/publishing-until';
 /** The Vault path that the token is published at, below the configured mount and prefix. */
 export const VAULT_PATH = 'kubelet-bootstrap/vault-path';
 export const ISSUED_AT = 'kubelet-bootstrap/issued-at';
+/** How many nodes the token is good for (DESIGN D8); any number without it. */
+export const USES = 'kubelet-bootstrap/uses';
+/** Issued to replace a node that is alive (DESIGN D9). */
+export const REPLACES_LIVE = 'kubelet-bootstrap/replaces-live-node';
+/** Addresses that were vouched for when it was issued, separated by commas (DESIGN D10). */
+export const ADDRESSES = 'kubelet-bootstrap/addresses';
 
 /** A bootstrap token's Secret without the secret part: all that the service keeps of it in memory. */
 export interface TokenRecord {
@@ -32,6 +38,9 @@ export interface TokenRecord {
   readonly publishingUntil: number | undefined;
   readonly vaultPath: string | undefined;
   readonly issuedAt: number | undefined;
+  readonly uses: number | undefined;
+  readonly replacesLive: boolean;
+  readonly addresses: readonly string[];
 }
 
 /** The parts of a Secret that a token is made of; `data` values are plain text, not base64. */
@@ -50,6 +59,9 @@ export interface NewToken {
   readonly publishingUntil: number;
   readonly vaultPath: string;
   readonly description: string | undefined;
+  readonly uses?: number | undefined;
+  readonly replacesLive?: boolean | undefined;
+  readonly addresses?: readonly string[] | undefined;
 }
 
 /** `bootstrap-token-<id>`. */
@@ -71,6 +83,11 @@ export function secretOfToken(fresh: NewToken): TokenSecretParts {
       [PUBLISHING_UNTIL]: formatTime(fresh.publishingUntil),
       [VAULT_PATH]: fresh.vaultPath,
       [ISSUED_AT]: formatTime(fresh.issuedAt),
+      ...(fresh.uses === undefined ? {} : { [USES]: String(fresh.uses) }),
+      ...(fresh.replacesLive === true ? { [REPLACES_LIVE]: 'true' } : {}),
+      ...(fresh.addresses === undefined || fresh.addresses.length === 0
+        ? {}
+        : { [ADDRESSES]: fresh.addresses.join(',') }),
     },
     data: {
       'token-id': fresh.token.id,
@@ -123,7 +140,16 @@ export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
     publishingUntil: parseTime(secret.annotations[PUBLISHING_UNTIL]),
     vaultPath: secret.annotations[VAULT_PATH],
     issuedAt: parseTime(secret.annotations[ISSUED_AT]),
+    uses: readUses(secret.annotations[USES]),
+    replacesLive: secret.annotations[REPLACES_LIVE] === 'true',
+    addresses: (secret.annotations[ADDRESSES] ?? '').split(',').filter((address) => address !== ''),
   };
+}
+
+/** One that was edited into something else counts as used up. */
+function readUses(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  return /^[1-9][0-9]{0,5}$/.test(text) ? Number(text) : 0;
 }
 
 /** RFC 3339 in UTC with whole seconds. */

@@ -5,6 +5,8 @@ import { AccessByClass } from '../controllers/access.ts';
 import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
 import { Decider } from '../controllers/decider.ts';
+import { FactGatherer } from '../controllers/fact-gatherer.ts';
+import { noNodeFacts } from '../controllers/no-facts.ts';
 import { PendingRequests } from '../controllers/pending-requests.ts';
 import { placeOf } from '../controllers/place.ts';
 import { Signer } from '../controllers/signer.ts';
@@ -56,13 +58,14 @@ export function csrSide(
     unique: randomUUID,
     onDropped: (why) => metrics.eventDropped(why),
   });
-  const decider = new Decider({
-    policy: policyOf(config),
+  const policy = policyOf(config);
+  const facts = new FactGatherer({
+    ...noNodeFacts(),
     tokens,
     access: new AccessByClass({ reviewer: accessReviews(transport), clock, mode: config.approver.accessReview }),
-    newerThan: (request) => pending.newerThan(request),
     clock,
   });
+  const decider = new Decider({ policy: () => policy, facts, newerThan: (request) => pending.newerThan(request) });
   const shared = { csrs, pending, decider, writer: csrWriter(transport), events, telemetry: metrics, log, clock };
 
   const signer = new Signer({ ...shared, backend, lifetime: config.signer.lifetime });
@@ -101,6 +104,7 @@ export function csrSide(
     pending.gone(csr);
     approver.forget(csr);
     signer.forget(csr);
+    facts.forget(csr.uid);
     approving.queue.forget(csr.name);
     signing.queue.forget(csr.name);
   };

@@ -24,6 +24,9 @@ function token(change: Partial<TokenRecord> = {}): TokenRecord {
     publishingUntil: undefined,
     vaultPath: 'nodes/worker-1',
     issuedAt: NOW,
+    uses: undefined,
+    replacesLive: false,
+    addresses: [],
     ...change,
   };
 }

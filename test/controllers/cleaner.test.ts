@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { type Csr, SERVING_SIGNER } from '../../src/ports.ts';
+import { certificateUntil } from '../policy/good-request.ts';
 import { remoteError } from '../support/memory-ports.ts';
 import { HOUR, never, nodeUser, WINDOWS, World } from './world.ts';
 
@@ -34,7 +35,7 @@ describe('controllers/cleaner', () => {
     const csr = world.csrs.store({
       ...world.approveByHand(world.addCsr()),
       issued: true,
-      certificateNotAfter: world.clock.now() + 60_000,
+      certificate: certificateUntil(world.clock.now() + 60_000),
     });
     await world.clock.advance(60_001);
     await world.cleaner.sweep(never);

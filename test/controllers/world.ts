@@ -3,17 +3,21 @@ import { AccessByClass } from '../../src/controllers/access.ts';
 import { Approver } from '../../src/controllers/approver.ts';
 import { Cleaner } from '../../src/controllers/cleaner.ts';
 import { Decider } from '../../src/controllers/decider.ts';
+import { FactGatherer } from '../../src/controllers/fact-gatherer.ts';
+import { noNodeFacts } from '../../src/controllers/no-facts.ts';
 import { PendingRequests } from '../../src/controllers/pending-requests.ts';
 import { Signer } from '../../src/controllers/signer.ts';
 import { localSigner } from '../../src/local-ca/signer.ts';
 import { parseRanges } from '../../src/policy/addresses.ts';
 import { stateOf } from '../../src/policy/csr-state.ts';
 import type { PolicyConfig } from '../../src/policy/policy-config.ts';
+import type { RequestView } from '../../src/policy/request.ts';
 import type { RetentionWindows } from '../../src/policy/retention.ts';
 import { type CertificateSigner, CLIENT_SIGNER, type Csr, type Requester, SERVING_SIGNER } from '../../src/ports.ts';
 import { type Binding, groupOfBinding } from '../../src/tokens/binding.ts';
 import { formatTime, type TokenSecretParts } from '../../src/tokens/token-secret.ts';
 import { buildCsrPem, type CsrParts, testAuthority } from '../support/csr-builder.ts';
+import { pool } from '../policy/good-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Calls, MemoryAccess, MemoryCsrs, Reports } from '../support/memory-ports.ts';
 import { MemoryTokenSecrets } from '../support/memory-tokens.ts';
@@ -102,21 +106,24 @@ export class World {
     const { clock, csrs, tokens, pending } = this;
     this.authorityPem = certPem;
     this.policy = {
-      pools: new Map([
-        ['workers', { name: 'workers', pattern: 'worker-.*', admitsNodeName: (name) => name.startsWith('worker-') }],
-      ]),
+      pools: new Map([['workers', pool('workers', 'worker-.*')]]),
       unboundTokensUntil: undefined,
       longestRequestSeconds: 86_400,
       serving: { dnsSuffixes: ['example.internal'], ranges: parseRanges(['10.0.0.0/8']).ranges },
       onViolation: options.onViolation ?? 'wait',
+      controlPlane: undefined,
+      staleAfterMs: HOUR / 4,
+      renewWithoutNodeMs: HOUR,
+      credentials: 'adopt',
     };
-    this.decider = new Decider({
-      policy: this.policy,
+    const facts = new FactGatherer({
+      ...noNodeFacts(),
       tokens: tokens.view,
       access: new AccessByClass({ reviewer: this.access, clock, mode: options.accessReview ?? 'class' }),
-      newerThan: (request) => pending.newerThan(request),
       clock,
     });
+    const newerThan = (request: RequestView): RequestView[] => pending.newerThan(request);
+    this.decider = new Decider({ policy: () => this.policy, facts, newerThan });
     const { events, telemetry, log } = this.reports;
     const shared = { csrs: csrs.view, pending, decider: this.decider, writer: csrs, events, telemetry, log, clock };
     const source = { describe: () => 'test', load: () => Promise.resolve({ certPem, keyPem }) };
@@ -171,7 +178,7 @@ export class World {
       request: Buffer.from(buildCsrPem(request)),
       conditions: [],
       issued: false,
-      certificateNotAfter: undefined,
+      certificate: undefined,
       ...parts,
     });
   }

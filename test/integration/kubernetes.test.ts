@@ -89,7 +89,7 @@ describe('the Kubernetes adapter on a real API server', function () {
       expect(stored).to.deep.include({ labels: { team: 'a' }, annotations: { note: 'b' } });
       expect(stored.resourceVersion).to.equal(issued.resourceVersion);
       expect(stored.conditions[0]).to.include({ type: 'Approved', reason: 'BootstrapApproved', message: 'in a test' });
-      expect(stored.certificateNotAfter).to.equal(issued.certificateNotAfter);
+      expect(stored.certificate).to.deep.equal(issued.certificate);
     });
 
     it('that are marked Failed keep their approval', async () => {

@@ -57,7 +57,7 @@ describe('kubernetes/csrs', () => {
         request: Buffer.from('PEM'),
         conditions: [],
         issued: false,
-        certificateNotAfter: undefined,
+        certificate: undefined,
       } satisfies Csr);
     });
 
@@ -95,7 +95,7 @@ describe('kubernetes/csrs', () => {
       [
         'a certificate that cannot be read as issued, without an end',
         { status: { certificate: base64('garbage') } },
-        { issued: true, certificateNotAfter: undefined, request: new Uint8Array() },
+        { issued: true, certificate: undefined, request: new Uint8Array() },
       ],
       ['no request of a denied one', { status: { conditions: [{ type: 'Denied' }] } }, { request: new Uint8Array() }],
     ];
@@ -127,7 +127,7 @@ describe('kubernetes/csrs', () => {
     it('reads the end of a certificate', async () => {
       const notAfter = new Date('2030-01-02T03:04:05Z');
       const { certPem } = await testAuthority('P-256', { notAfter });
-      expect(readCsr(wire({ status: { certificate: base64(certPem) } })).certificateNotAfter).to.equal(+notAfter);
+      expect(readCsr(wire({ status: { certificate: base64(certPem) } })).certificate?.notAfter).to.equal(+notAfter);
     });
 
     it('keeps the request of a settled one where that is asked for', () => {
@@ -199,7 +199,7 @@ describe('kubernetes/csrs', () => {
         status: { conditions: [keptCondition], certificate: base64(certPem) },
       });
       expect(answer).to.include({ issued: true, resourceVersion: '8' });
-      expect(answer.certificateNotAfter).to.be.greaterThan(Date.now());
+      expect(answer.certificate?.notAfter).to.be.greaterThan(Date.now());
     });
 
     it('Failed with PUT to /status', async () => {

@@ -1,4 +1,5 @@
-import type { Facts } from '../../src/policy/facts.ts';
+import type { IssuedCertificate } from '../../src/pki/certificate-summary.ts';
+import type { AddressFacts, Facts } from '../../src/policy/facts.ts';
 import { parseRanges } from '../../src/policy/addresses.ts';
 import type { PolicyConfig, PoolPolicy } from '../../src/policy/policy-config.ts';
 import type { ReasonCode } from '../../src/policy/reasons.ts';
@@ -59,6 +60,10 @@ export function ruleInput(path: RequestPath, change: Change = {}): RuleInput {
     now: NOW,
     token: { known: true, value: { ...TOKEN, ...change.token } },
     access: { known: true, value: { allowed: true, reason: 'RBAC: allowed' } },
+    record: { known: true, value: undefined },
+    presence: { known: true, value: { exists: path !== 'bootstrap', renewedAt: undefined, wasLive: false } },
+    claims: { known: true, value: { uses: undefined, usedByOthers: 0, othersInPool: 0 } },
+    addresses: { known: true, value: NO_OWNERS },
     supersededBy: undefined,
     ...change.facts,
   };
@@ -88,10 +93,18 @@ export function goodCsr(path: RequestPath, change: Change = {}): Csr {
     request: change.request ?? Buffer.from(buildCsrPem(parts)),
     conditions: [],
     issued: false,
-    certificateNotAfter: undefined,
+    certificate: undefined,
     ...change.csr,
   };
 }
+
+/** Nobody vouches for an address by name, and nobody owns one. */
+export const NO_OWNERS: AddressFacts = {
+  vouched: undefined,
+  owners: new Map(),
+  serviceRanges: parseRanges([]).ranges,
+  apiServer: [],
+};
 
 const TOKEN: TokenRecord = {
   id: 'abcdef',
@@ -107,12 +120,42 @@ const TOKEN: TokenRecord = {
   publishingUntil: undefined,
   vaultPath: undefined,
   issuedAt: undefined,
+  uses: undefined,
+  replacesLive: false,
+  addresses: [],
 };
 
+/** A certificate of the node that ends then. */
+export function certificateUntil(notAfter: number): IssuedCertificate {
+  return {
+    fingerprint: 'f'.repeat(64),
+    key: 'e'.repeat(64),
+    commonName: `system:node:${NODE}`,
+    notAfter,
+    issuer: '',
+    addresses: [],
+  };
+}
+
 /** A pool that admits what matches the whole of the pattern. */
-export function pool(name: string, pattern: string): PoolPolicy {
+export function pool(name: string, pattern: string, change: Partial<PoolPolicy> = {}): PoolPolicy {
+  return {
+    name,
+    ...nodeNames(pattern),
+    controlPlane: false,
+    rejoin: 'whenCertificateExpired',
+    maxNodes: undefined,
+    longestRequestSeconds: undefined,
+    ranges: undefined,
+    dnsSuffixes: undefined,
+    ...change,
+  };
+}
+
+/** Names that match the whole of the pattern. */
+export function nodeNames(pattern: string): Pick<PoolPolicy, 'pattern' | 'admitsNodeName'> {
   const whole = new RegExp(`^(?:${pattern})$`);
-  return { name, pattern, admitsNodeName: (nodeName) => whole.test(nodeName) };
+  return { pattern, admitsNodeName: (nodeName) => whole.test(nodeName) };
 }
 
 /** Serving as `goodCsr` needs it, with these ranges. */
@@ -126,6 +169,10 @@ const POLICY: PolicyConfig = {
   longestRequestSeconds: 86_400,
   ...servingPolicy('10.0.0.0/8', 'fd00::/8'),
   onViolation: 'wait',
+  controlPlane: undefined,
+  staleAfterMs: 900_000,
+  renewWithoutNodeMs: 3_600_000,
+  credentials: 'adopt',
 };
 
 /** The codes of a verdict in its order; none for an approval. */

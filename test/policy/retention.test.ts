@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { CSR_STATES, type CsrState, hasCondition, stateOf } from '../../src/policy/csr-state.ts';
 import { type RetentionClass, retentionOf, type RetentionWindows } from '../../src/policy/retention.ts';
 import type { Condition, Csr } from '../../src/ports.ts';
-import { goodCsr, NOW } from './good-request.ts';
+import { certificateUntil, goodCsr, NOW } from './good-request.ts';
 
 const HOUR = 3_600_000;
 const WINDOWS: RetentionWindows = {
@@ -27,7 +27,7 @@ function csrOf(types: readonly string[], change: Partial<Csr> = {}, at: number |
   return goodCsr('renewal', { csr: { createdAt: CREATED, conditions, ...change } });
 }
 
-const ISSUED: Partial<Csr> = { issued: true, certificateNotAfter: LATER };
+const ISSUED: Partial<Csr> = { issued: true, certificate: certificateUntil(LATER) };
 
 type Row = readonly [sentence: string, csr: Csr, kept: RetentionClass, until: number, superseded?: boolean];
 
@@ -44,25 +44,25 @@ const ROWS: readonly Row[] = [
   ['superseded and yet issued: as issued', csrOf(['Approved'], ISSUED), 'issued', SETTLED + HOUR, true],
   [
     'issued with a certificate that expires before: at its end',
-    csrOf(['Approved'], { issued: true, certificateNotAfter: SETTLED + HOUR - 1 }),
+    csrOf(['Approved'], { issued: true, certificate: certificateUntil(SETTLED + HOUR - 1) }),
     'expiredCertificate',
     SETTLED + HOUR - 1,
   ],
   [
     'issued with a certificate that expires at the same time: as issued',
-    csrOf(['Approved'], { issued: true, certificateNotAfter: SETTLED + HOUR }),
+    csrOf(['Approved'], { issued: true, certificate: certificateUntil(SETTLED + HOUR) }),
     'issued',
     SETTLED + HOUR,
   ],
   [
     'issued with an unreadable certificate: as issued',
-    csrOf(['Approved'], { issued: true, certificateNotAfter: undefined }),
+    csrOf(['Approved'], { issued: true, certificate: undefined }),
     'issued',
     SETTLED + HOUR,
   ],
   [
     'denied, with an end of a certificate that is not there: as denied',
-    csrOf(['Denied'], { certificateNotAfter: 0 }),
+    csrOf(['Denied'], { certificate: certificateUntil(0) }),
     'denied',
     SETTLED + 2 * HOUR,
   ],

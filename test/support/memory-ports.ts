@@ -1,6 +1,6 @@
 /** The ports of the controllers in memory: small, but with the semantics of the real ones (versions, conflicts, gone). */
-import { X509Certificate } from 'node:crypto';
 import { RemoteError, type RemoteErrorCode } from '../../src/errors.ts';
+import { summariseCertificate } from '../../src/pki/certificate-summary.ts';
 import type {
   AccessAnswer,
   AccessKind,
@@ -158,10 +158,10 @@ export class MemoryCsrs implements CsrWriter {
 
   async issue(csr: Csr, certificatePem: string, signal: AbortSignal): Promise<Csr> {
     await this.#calls.begin('issue', csr.name, signal);
-    const certificateNotAfter = Date.parse(new X509Certificate(certificatePem).validTo);
+    const certificate = summariseCertificate(certificatePem);
     return this.#update(csr, (stored) => {
       this.certificates.set(csr.name, certificatePem);
-      return { ...stored, issued: true, certificateNotAfter, request: new Uint8Array() };
+      return { ...stored, issued: true, certificate, request: new Uint8Array() };
     });
   }
 

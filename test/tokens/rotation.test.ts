@@ -23,6 +23,9 @@ function token(change: Partial<TokenRecord> = {}): TokenRecord {
     publishingUntil: undefined,
     vaultPath: 'pools/workers',
     issuedAt: NOW,
+    uses: undefined,
+    replacesLive: false,
+    addresses: [],
     ...change,
   };
 }

@@ -93,7 +93,22 @@ describe('tokens/token-secret: readTokenSecret, as the authenticator of the API 
       publishingUntil: NEW.publishingUntil,
       vaultPath: 'nodes/worker-1',
       issuedAt: NOW,
+      uses: undefined,
+      replacesLive: false,
+      addresses: [],
     });
+    const marks = { uses: 50, replacesLive: true, addresses: ['10.1.2.3', 'fd00::17'] };
+    expect(readTokenSecret({ ...GOOD, ...secretOfToken({ ...NEW, ...marks }) })).to.include({
+      uses: 50,
+      replacesLive: true,
+    });
+    expect(readTokenSecret({ ...GOOD, ...secretOfToken({ ...NEW, ...marks }) })?.addresses).to.deep.equal(
+      marks.addresses,
+    );
+    for (const uses of ['0', '-1', 'many', '']) {
+      const edited = { ...GOOD, annotations: { ...GOOD.annotations, 'kubelet-bootstrap/uses': uses } };
+      expect(readTokenSecret(edited)?.uses, uses).to.equal(0);
+    }
     expect(JSON.stringify(record)).to.not.include(NEW.token.secret);
   });
 

@@ -1,6 +1,8 @@
 import { policyOf } from '../../config.ts';
 import { AccessByClass } from '../../controllers/access.ts';
 import { Decider } from '../../controllers/decider.ts';
+import { FactGatherer } from '../../controllers/fact-gatherer.ts';
+import { noNodeFacts } from '../../controllers/no-facts.ts';
 import { PendingRequests } from '../../controllers/pending-requests.ts';
 import { RefusedError } from '../../errors.ts';
 import { accessReviews } from '../../kubernetes/access-reviews.ts';
@@ -49,7 +51,9 @@ export async function explain(name: string, flags: ExplainFlags, io: Io): Promis
       mode: config.approver.accessReview,
     });
     const newerThan = pending.newerThan.bind(pending);
-    const decider = new Decider({ policy: policyOf(config), tokens, access, newerThan, clock: systemClock });
+    const policy = policyOf(config);
+    const sources = new FactGatherer({ ...noNodeFacts(), tokens, access, clock: systemClock });
+    const decider = new Decider({ policy: () => policy, facts: sources, newerThan });
     const request = pending.view(csr);
     const { facts, verdict } = await decider.decide(request, signal);
     const checks = explainChecks({ request, facts, policy: decider.policy });

@@ -1,0 +1,16 @@
+/** Which nodes have used a token of a limited number of uses (DESIGN D8): one ConfigMap for each such token. */
+
+/** One use of a token: by this node, with this key. */
+export interface Claim {
+  readonly node: string;
+  /** SHA-256 of the SubjectPublicKeyInfo that the node asked with, hex. */
+  readonly key: string;
+  /** ms since the epoch. */
+  readonly at: number;
+}
+
+/** All uses of one token; a node counts once. */
+export interface TokenClaims {
+  readonly tokenId: string;
+  readonly claims: ReadonlyMap<string, Claim>;
+}
