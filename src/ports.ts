@@ -234,6 +234,8 @@ export interface Log {
 /** What is counted. Every label comes from a closed set. */
 export interface Telemetry {
   decided(signerName: string, verdict: 'approve' | 'wait' | 'deny', reason: string): void;
+  /** An approval that is worth a remark. */
+  remarked(signerName: string, code: string): void;
   /** `seconds` from the creation of the CSR to its certificate. */
   issued(signerName: string, seconds: number): void;
   /** Approved by somebody, and not signed. */

@@ -13,12 +13,12 @@ import { configSchema } from '../src/config-schema.ts';
 import { policyOf, readConfig } from '../src/config.ts';
 import { Metrics } from '../src/ops/metrics.ts';
 import { APPROVAL_REASONS, REASONS } from '../src/policy/reasons.ts';
+import type { RequestPath } from '../src/policy/verdict.ts';
 import { wellFormed } from '../src/policy/shared-rules.ts';
 import { CHECKS } from '../src/policy/review.ts';
 import { formatDuration } from '../src/runtime/duration.ts';
-import { BOOTSTRAP_ROWS } from './policy/bootstrap-rows.ts';
 import { ruleInput } from './policy/good-request.ts';
-import { RENEWAL_ROWS, SERVING_ROWS } from './policy/review-rows.ts';
+import { TABLES } from './policy/tables.ts';
 import { code, codes, holds, prose, read, README, ROOT, section } from './support/readme.ts';
 
 /** Every key of the config: path, default, help. */
@@ -94,18 +94,16 @@ interface Manifest {
 }
 const manifests = (path: string): Manifest[] => parseAllDocuments(read(path)).map((each) => each.toJS() as Manifest);
 
-const ROWS = { bootstrap: BOOTSTRAP_ROWS, renewal: RENEWAL_ROWS, serving: SERVING_ROWS };
-
 /**
  * The checks of a path: what each expects of worker-17 in a cluster with the example config, and every code that it
  * gives in the table of the policy's own test.
  */
-function checkRows(path: keyof typeof ROWS): string[][] {
+function checkRows(path: RequestPath): string[][] {
   const name = 'system:node:worker-17';
   const requester = path === 'bootstrap' ? {} : { username: name };
   const policy = policyOf(readConfig('README.md', exampleConfig()));
   const input = ruleInput(path, { requester, policy, parts: { commonName: name } });
-  const inputs = ROWS[path].map(([, change]) => ruleInput(path, change));
+  const inputs = TABLES[path].map(([, change]) => ruleInput(path, change));
   return CHECKS[path].map((rule) => {
     const given = new Set<string>(inputs.flatMap((each) => rule.violations(each).map((violation) => violation.code)));
     const listed = Object.keys(REASONS).filter((reason) => given.has(reason));

@@ -1,16 +1,19 @@
 import { isRemote } from '../errors.ts';
 import { stateOf } from '../policy/csr-state.ts';
+import { REMARKS } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import type { Csr, CsrWriter, EventSink, Log, Store, Telemetry } from '../ports.ts';
 import { type Decider, sourceOf } from './decider.ts';
 import type { PendingRequests } from './pending-requests.ts';
+import type { Seats } from './seats.ts';
 
 export interface ApproverOptions {
   readonly csrs: Store<Csr>;
   readonly pending: PendingRequests;
   readonly decider: Decider;
   readonly writer: CsrWriter;
+  readonly seats: Seats;
   /** Told of every CSR right after its approval, with the version that the write gave it. */
   readonly onApproved: (csr: Csr) => void;
   readonly events: EventSink;
@@ -21,6 +24,7 @@ export interface ApproverOptions {
 /** A class that lacks its binding is asked about again this often; everything else waits for a change or this long. */
 const ACCESS_AGAIN_MS = 30_000;
 const LOOK_AGAIN_MS = 5 * 60_000;
+const TAKEN_AGAIN_MS = 1_000;
 
 /** Decides on pending CSRs of the kubelet signers: one PUT to `/approval`, or none at all. */
 export class Approver {
@@ -48,7 +52,11 @@ export class Approver {
     const csr = this.#options.csrs.get(name);
     if (csr === undefined || stateOf(csr) !== 'pending' || this.#decided.has(csr.uid)) return undefined;
     const request = this.#options.pending.view(csr);
-    const { verdict } = await this.#options.decider.decide(request, signal);
+    const decision = await this.#options.decider.decide(request, signal);
+    const { verdict } = decision;
+    // Somebody took the last one since: what is known now says so.
+    if (verdict.kind === 'approve' && !(await this.#options.seats.take(request, decision, signal)))
+      return TAKEN_AGAIN_MS;
     if (verdict.kind === 'wait') {
       this.#reportWaiting(request, verdict);
       return verdict.violations.some(({ code }) => code === 'AccessNotGranted' || code === 'FactUnavailable')
@@ -103,7 +111,8 @@ export class Approver {
       reason,
     };
     if (verdict.kind === 'approve') {
-      log.info(fields, 'CSR approved');
+      log.info({ ...fields, remarks: verdict.remarks.map(({ code }) => code) }, 'CSR approved');
+      this.#remark(request, verdict);
       return;
     }
     log.warn(
@@ -111,6 +120,15 @@ export class Approver {
       verdict.kind === 'deny' ? 'CSR denied' : 'CSR left waiting',
     );
     this.#tell(request, verdict);
+  }
+
+  /** Approvals make no Event (DESIGN D2), but for what may be somebody else with the node's identity. */
+  #remark({ csr }: RequestView, { remarks }: Extract<Verdict, { kind: 'approve' }>): void {
+    const { telemetry, events } = this.#options;
+    for (const { code, message } of remarks) {
+      telemetry.remarked(csr.signerName, code);
+      if (REMARKS[code].alarm) events.warn({ csr, reason: code, message, source: csr.requester.username });
+    }
   }
 
   #tell(request: RequestView, verdict: Exclude<Verdict, { kind: 'approve' }>): void {

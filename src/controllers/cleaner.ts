@@ -11,6 +11,8 @@ export interface CleanerOptions {
   readonly pending: PendingRequests;
   readonly writer: CsrWriter;
   readonly windows: RetentionWindows;
+  /** An issued CSR is the journal of the node's record until that is written (DESIGN D16). */
+  readonly isRecorded: (csr: Csr) => boolean;
   readonly concurrency: number;
   /** Names what would go, and deletes nothing. */
   readonly dryRun: boolean;
@@ -49,7 +51,7 @@ export class Cleaner {
     for (const csr of this.#options.csrs.values()) {
       if (csr.beingDeleted) continue;
       const retention = retentionOf(csr, now, this.#options.windows, superseded.has(csr));
-      if (retention.until < now) due.push({ csr, retention });
+      if (retention.until < now && (!csr.issued || this.#options.isRecorded(csr))) due.push({ csr, retention });
     }
     return due;
   }

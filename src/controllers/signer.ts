@@ -2,6 +2,8 @@ import { isRemote, RefusedError } from '../errors.ts';
 import { checkAgainstPlan } from '../pki/certificate-check.ts';
 import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
 import { stateOf } from '../policy/csr-state.ts';
+import type { Facts } from '../policy/facts.ts';
+import { poolOfNode } from '../policy/pool-of-node.ts';
 import { REASONS } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
@@ -26,8 +28,10 @@ export interface SignerOptions {
   readonly decider: Decider;
   readonly writer: CsrWriter;
   readonly backend: CertificateSigner;
-  /** In ms. What a CSR asks for above it is shortened to it. */
-  readonly lifetime: { readonly client: number; readonly serving: number };
+  /** Longest lifetime of a certificate of this kind for a node of this pool (undefined = of none), in ms. */
+  readonly lifetime: (usage: 'client' | 'serving', pool: string | undefined) => number;
+  /** Told of every CSR right after its certificate was written. */
+  readonly onIssued: (csr: Csr) => void;
   readonly clock: Clock;
   readonly events: EventSink;
   readonly telemetry: Telemetry;
@@ -74,16 +78,16 @@ export class Signer {
     this.#offered.delete(name);
     if (csr === undefined || stateOf(csr) !== 'approved' || this.#settled.has(csr.uid)) return undefined;
     const request = this.#options.pending.view(csr);
-    const { verdict } = await this.#options.decider.decide(request, signal);
+    const { verdict, facts } = await this.#options.decider.decide(request, signal);
     if (verdict.kind !== 'approve') return this.#withhold(request, verdict, signal);
-    return this.#sign(request, signal);
+    return this.#sign(request, facts, signal);
   }
 
-  async #sign(request: RequestView, signal: AbortSignal): Promise<number | undefined> {
+  async #sign(request: RequestView, facts: Facts, signal: AbortSignal): Promise<number | undefined> {
     const { backend, writer, telemetry, log, clock } = this.#options;
     const { csr } = request;
     const authority = await backend.authority(signal);
-    const plan = this.#plan(request, authority);
+    const plan = this.#plan(request, facts, authority);
     const certificate = await backend.sign(plan, signal);
     const differences = checkAgainstPlan(certificate, plan, authority.certificatePem);
     if (differences.length > 0) {
@@ -110,13 +114,13 @@ export class Signer {
     return undefined;
   }
 
-  #plan({ csr, reading, nodeName }: RequestView, authority: Authority): CertificatePlan {
+  #plan({ csr, reading, nodeName }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
     // An approve verdict promises both; the types cannot know.
     if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
     const usage = csr.signerName === CLIENT_SIGNER ? 'client' : 'serving';
     const validity = planValidity({
       now: this.#options.clock.now(),
-      lifetimeMs: this.#options.lifetime[usage],
+      lifetimeMs: this.#options.lifetime(usage, poolOfNode(csr, facts)),
       requestedSeconds: csr.expirationSeconds,
       authorityNotAfter: authority.notAfter,
     });
@@ -167,8 +171,9 @@ export class Signer {
   /** Writes the last word on a CSR, unless somebody else was first. */
   async #settle(csr: Csr, write: () => Promise<Csr>): Promise<Settling> {
     try {
-      await write();
+      const written = await write();
       this.#settled.add(csr.uid);
+      if (written.issued) this.#options.onIssued(written);
       return 'written';
     } catch (error) {
       if (!isRemote(error, 'Conflict', 'NotFound')) throw error;

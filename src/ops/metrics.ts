@@ -33,6 +33,7 @@ export function signerLabel(signerName: string): string {
 export class Metrics implements Telemetry {
   readonly registry = new Registry();
   readonly #decisions = this.#counter('decisions_total', 'Decisions on CSRs', ['signer', 'verdict', 'reason']);
+  readonly #remarks = this.#counter('remarks_total', 'Approvals that were worth a remark', ['signer', 'code']);
   readonly #withheld = this.#counter('signatures_withheld_total', 'Approved CSRs that were not signed', [
     'signer',
     'reason',
@@ -99,6 +100,10 @@ export class Metrics implements Telemetry {
 
   issued(signerName: string, seconds: number): void {
     this.#issued.observe({ signer: signerLabel(signerName) }, Math.max(0, seconds));
+  }
+
+  remarked(signerName: string, code: string): void {
+    this.#remarks.inc({ signer: signerLabel(signerName), code });
   }
 
   withheld(signerName: string, reason: string): void {

@@ -21,6 +21,17 @@ export type PolicyReason =
   | 'TokenBeingDeleted'
   | 'TokenDisabled'
   | 'TokenBindingChanged'
+  | 'TokenSpent'
+  | 'TokenUsedUp'
+  | 'PoolFull'
+  | 'ControlPlaneName'
+  | 'NodeBanned'
+  | 'NodeIsLive'
+  | 'NodeCertificateValid'
+  | 'RejoinNotAllowed'
+  | 'NodeObjectMissing'
+  | 'CredentialUnknown'
+  | 'CredentialConflict'
   | 'OrganizationNotSystemNodes'
   | 'CommonNameNotNode'
   | 'TokenBoundToOtherNode'
@@ -108,6 +119,22 @@ export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
     final: false,
     mend: "The groups of the token's Secret were edited after the request: issue a new token.",
   },
+  TokenSpent: {
+    final: false,
+    mend: 'The node has its certificate: keep it, or issue a new token; if the node did not ask, its token was stolen.',
+  },
+  TokenUsedUp: { final: false, mend: "Fetch the pool's present token and restart the kubelet." },
+  PoolFull: { final: false, mend: "Remove nodes that are gone, or raise the pool's `maxNodes`." },
+  NodeBanned: { final: false, mend: 'Find out why it was banned; lift it with `kubelet-bootstrap node unban`.' },
+  NodeIsLive: {
+    final: false,
+    mend: 'If the machine was replaced: `kubelet-bootstrap node release NAME`; if not, somebody else has its token.',
+  },
+  NodeCertificateValid: {
+    final: false,
+    mend: "Wait for the certificate's end, delete the Node object, or `kubelet-bootstrap node release NAME`.",
+  },
+  RejoinNotAllowed: { final: false, mend: 'Delete the Node object, or `kubelet-bootstrap node release NAME`.' },
   OrganizationNotSystemNodes: { final: true, mend: REBUILD },
   CommonNameNotNode: {
     final: true,
@@ -115,7 +142,20 @@ export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
   },
   TokenBoundToOtherNode: { final: false, mend: 'Issue a token for this node; find out who holds the one it used.' },
   NodeNameNotInPool: { final: false, mend: "Rename the node, or widen the pool's `nodeNames`." },
+  ControlPlaneName: {
+    final: false,
+    mend: 'Issue a token for this node alone, or set `controlPlane` in the pool if its nodes are the control plane.',
+  },
   CommonNameNotRequester: { final: true, mend: 'A node may only ask for itself.' },
+  CredentialUnknown: {
+    final: false,
+    mend: 'Bootstrap the node anew, or set `approver.credentials: adopt` until every node is on record.',
+  },
+  CredentialConflict: {
+    final: false,
+    mend: 'Two hold certificates of this node: ban it, find the other, bootstrap it anew.',
+  },
+  NodeObjectMissing: { final: false, mend: 'Restart the kubelet, which registers its Node, or retire the machine.' },
   SanNotAllowed: { final: true, mend: 'A client certificate has no DNS names and addresses.' },
   SanMissing: { final: true, mend: 'Give the node an address: a serving certificate without one is of no use.' },
   DnsNameNotOfNode: { final: false, mend: 'Add the suffix to `serving.dnsSuffixes` if the name is legitimate.' },

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { CsrReading } from '../pki/kubelet-csr.ts';
 import { readKubeletCsr } from '../pki/pkcs10.ts';
 import { CLIENT_SIGNER, type Csr, SERVING_SIGNER } from '../ports.ts';
@@ -16,13 +17,23 @@ export interface RequestView {
   readonly nodeName: string | undefined;
   /** ID of the bootstrap token that made the request. */
   readonly tokenId: string | undefined;
+  /** SHA-256 of the SubjectPublicKeyInfo, hex; '' where no key could be read. Computed when it is asked for. */
+  readonly keyFingerprint: () => string;
 }
 
 /** Reads the request of a CSR. Total: whatever is wrong with the bytes is in `reading`. */
 export function viewRequest(csr: Csr): RequestView {
   const reading = readKubeletCsr(csr.request);
   const nodeName = nodeNameOfUser(reading.seen.commonName ?? '');
-  return { csr, path: recognise(csr), reading, nodeName, tokenId: tokenIdOfUser(csr.requester.username) };
+  return {
+    csr,
+    path: recognise(csr),
+    reading,
+    nodeName,
+    tokenId: tokenIdOfUser(csr.requester.username),
+    keyFingerprint: () =>
+      reading.csr === undefined ? '' : createHash('sha256').update(reading.csr.publicKeyDer).digest('hex'),
+  };
 }
 
 /** `worker-1` from `system:node:worker-1`; undefined when it is not of that form. */

@@ -5,6 +5,8 @@
 import { describeBinding, readBinding } from '../tokens/binding.ts';
 import { requesterIsBootstrapper, requesterIsToken, tokenBoundToNode, tokenInForce } from './bootstrap-rules.ts';
 import { APPROVAL_REASONS, REASONS } from './reasons.ts';
+import { credentialOnRecord, nodeObjectExists } from './credential-rules.ts';
+import { controlPlaneNameHeld, nodeNotBanned, nodeNotLive, rejoinAllowed } from './node-rules.ts';
 import { quote, type Rule, type RuleInput, violation } from './rule.ts';
 import { addressesInRange, dnsNamesOfNode, sansPresent } from './serving-rules.ts';
 import {
@@ -19,6 +21,7 @@ import {
   usages,
   wellFormed,
 } from './shared-rules.ts';
+import { poolHasRoom, tokenHasUses, tokenUnspent } from './token-rules.ts';
 import type { RequestPath, Verdict, Violation } from './verdict.ts';
 
 const recognised: Rule = {
@@ -39,6 +42,13 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
     commonName,
     tokenInForce,
     tokenBoundToNode,
+    controlPlaneNameHeld,
+    nodeNotBanned,
+    tokenUnspent,
+    tokenHasUses,
+    poolHasRoom,
+    nodeNotLive,
+    rejoinAllowed,
     noSans,
     usages('client auth'),
     requestedDuration,
@@ -51,6 +61,9 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
     organization,
     commonName,
     commonNameIsRequester,
+    nodeNotBanned,
+    credentialOnRecord,
+    nodeObjectExists,
     noSans,
     usages('client auth'),
     requestedDuration,
@@ -63,6 +76,7 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
     organization,
     commonName,
     commonNameIsRequester,
+    nodeNotBanned,
     sansPresent,
     dnsNamesOfNode,
     addressesInRange,

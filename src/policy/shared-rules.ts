@@ -1,5 +1,6 @@
 /** Rules that hold for every kubelet request, whichever way it came. */
 import { formatAddress } from './addresses.ts';
+import { poolOfNode } from './pool-of-node.ts';
 import { NODE_USER_PREFIX } from './request.ts';
 import { NO_VIOLATIONS, quote, quoteAll, type Rule, type RuleInput, violation } from './rule.ts';
 
@@ -89,17 +90,22 @@ export function usages(purpose: 'client auth' | 'server auth'): Rule {
 /** A cap on what may be asked for; what is below it and above the configured lifetime is shortened by the signer. */
 export const requestedDuration: Rule = {
   name: 'requested duration',
-  expected: ({ policy }) => `none, or at most ${policy.longestRequestSeconds} s`,
+  expected: (input) => `none, or at most ${longestRequest(input)} s`,
   actual: ({ request }) =>
     request.csr.expirationSeconds === undefined ? 'none' : `${request.csr.expirationSeconds} s`,
-  violations: ({ request: { csr }, policy }) =>
-    (csr.expirationSeconds ?? 0) <= policy.longestRequestSeconds
+  violations: (input) => {
+    const asked = input.request.csr.expirationSeconds ?? 0;
+    const longest = longestRequest(input);
+    return asked <= longest
       ? NO_VIOLATIONS
-      : violation(
-          'DurationTooLong',
-          `asks for ${csr.expirationSeconds} s, more than the ${policy.longestRequestSeconds} s that are admitted`,
-        ),
+      : violation('DurationTooLong', `asks for ${asked} s, more than the ${longest} s that are admitted`);
+  },
 };
+
+/** The cap of the node's pool, by its token or by its record, or else of the policy. */
+function longestRequest({ request: { csr }, facts, policy }: RuleInput): number {
+  return policy.pools.get(poolOfNode(csr, facts) ?? '')?.longestRequestSeconds ?? policy.longestRequestSeconds;
+}
 
 /** D7: the cluster's own RBAC has the last word on who may be approved without a human. */
 export const accessGranted: Rule = {

@@ -9,6 +9,7 @@ import { FactGatherer } from '../controllers/fact-gatherer.ts';
 import { noNodeFacts } from '../controllers/no-facts.ts';
 import { PendingRequests } from '../controllers/pending-requests.ts';
 import { placeOf } from '../controllers/place.ts';
+import { Seats } from '../controllers/seats.ts';
 import { Signer } from '../controllers/signer.ts';
 import { accessReviews } from '../kubernetes/access-reviews.ts';
 import { csrListWatch, csrWriter } from '../kubernetes/csrs.ts';
@@ -68,9 +69,21 @@ export function csrSide(
   const decider = new Decider({ policy: () => policy, facts, newerThan: (request) => pending.newerThan(request) });
   const shared = { csrs, pending, decider, writer: csrWriter(transport), events, telemetry: metrics, log, clock };
 
-  const signer = new Signer({ ...shared, backend, lifetime: config.signer.lifetime });
+  const signer = new Signer({
+    ...shared,
+    backend,
+    lifetime: (usage, pool) => config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
+    onIssued: () => {},
+  });
+  const seats = new Seats({
+    claims: { claim: () => Promise.resolve('claimed') },
+    records: { othersInPool: () => 0, reserve: () => {} },
+    policy: () => policy,
+    clock,
+  });
   const approver = new Approver({
     ...shared,
+    seats,
     onApproved: (csr) => {
       if (!runs.has('signer')) return;
       signer.offer(csr);
@@ -124,7 +137,12 @@ export function csrSide(
     });
   }
 
-  const cleaner = new Cleaner({ ...shared, ...config.cleaner, windows: config.cleaner.retention });
+  const cleaner = new Cleaner({
+    ...shared,
+    ...config.cleaner,
+    isRecorded: () => true,
+    windows: config.cleaner.retention,
+  });
   const sweep = periodic('cleaner', config.cleaner.interval, clock, (signal) => cleaner.sweep(signal));
   return {
     csrs,

@@ -41,6 +41,15 @@ describe('controllers/approver', () => {
     });
   });
 
+  it('tells of a renewal with another certificate than that on record, and approves it', async () => {
+    world.records.set('worker-1', {
+      certificates: [{ fingerprint: 'a'.repeat(64), notAfter: world.clock.now() + 1, issuedAt: 0, issuer: '' }],
+    });
+    await world.approver.reconcile(world.addRenewal().name, never);
+    expect(world.reports.counted).to.deep.equal(['decided approve RenewalApproved', 'remarked CredentialConflict']);
+    expect(world.reports.notices.map(({ reason }) => reason)).to.deep.equal(['CredentialConflict']);
+  });
+
   describe('leaves waiting', () => {
     it('what violates, writes nothing, and tells of every violation in the order of the rules', async () => {
       const csr = world.addCsr({ usages: ['client auth'] }, { commonName: 'system:node:worker-2' });

@@ -12,6 +12,15 @@ describe('controllers/cleaner', () => {
   });
   const removed = (): string[] => world.calls.made.filter((call) => call.startsWith('remove'));
 
+  it('keeps an issued CSR until its certificate is on record', async () => {
+    const csr = world.csrs.store({ ...world.approveByHand(world.addCsr()), issued: true });
+    world.unrecorded.add(csr.name);
+    await world.clock.advance(WINDOWS.issued + 1);
+    expect(await world.cleaner.sweep(never)).to.equal(0);
+    world.unrecorded.clear();
+    expect(await world.cleaner.sweep(never)).to.equal(1);
+  });
+
   const states: readonly (readonly [string, number, () => Csr])[] = [
     ['issued', WINDOWS.issued, () => world.csrs.store({ ...world.approveByHand(world.addCsr()), issued: true })],
     ['denied', WINDOWS.denied, () => world.approveByHand(world.addCsr(), 'Denied')],

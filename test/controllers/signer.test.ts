@@ -71,6 +71,16 @@ describe('controllers/signer', () => {
     });
   });
 
+  it("signs for as long as the node's pool has it, and tells of the certificate", async () => {
+    const token = { id: 'abcdef', pool: 'workers', key: '', usedAt: 0, seenAt: undefined };
+    world.records.set('worker-1', { token });
+    const csr = world.approveByHand(world.addRenewal());
+    await world.signer.reconcile(csr.name, never);
+    expect(world.issued).to.deep.equal([csr.name]);
+    const { validFromDate, validToDate } = new X509Certificate(world.csrs.certificates.get(csr.name) ?? '');
+    expect(validToDate.getTime() - validFromDate.getTime()).to.equal(6 * HOUR + 300_000);
+  });
+
   describe('trusts no approval', () => {
     it('and withholds what somebody else approved against the rules, with one Event', async () => {
       const csr = world.approveByHand(world.addCsr({}, { commonName: 'system:node:worker-2' }));

@@ -6,8 +6,10 @@ import { Decider } from '../../src/controllers/decider.ts';
 import { FactGatherer } from '../../src/controllers/fact-gatherer.ts';
 import { noNodeFacts } from '../../src/controllers/no-facts.ts';
 import { PendingRequests } from '../../src/controllers/pending-requests.ts';
+import { Seats } from '../../src/controllers/seats.ts';
 import { Signer } from '../../src/controllers/signer.ts';
 import { localSigner } from '../../src/local-ca/signer.ts';
+import { emptyRecord, type NodeRecord } from '../../src/nodes/node-record.ts';
 import { parseRanges } from '../../src/policy/addresses.ts';
 import { stateOf } from '../../src/policy/csr-state.ts';
 import type { PolicyConfig } from '../../src/policy/policy-config.ts';
@@ -17,7 +19,7 @@ import { type CertificateSigner, CLIENT_SIGNER, type Csr, type Requester, SERVIN
 import { type Binding, groupOfBinding } from '../../src/tokens/binding.ts';
 import { formatTime, type TokenSecretParts } from '../../src/tokens/token-secret.ts';
 import { buildCsrPem, type CsrParts, testAuthority } from '../support/csr-builder.ts';
-import { pool } from '../policy/good-request.ts';
+import { HELD, pool } from '../policy/good-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Calls, MemoryAccess, MemoryCsrs, Reports } from '../support/memory-ports.ts';
 import { MemoryTokenSecrets } from '../support/memory-tokens.ts';
@@ -47,7 +49,7 @@ export function nodeUser(node = 'worker-1'): Requester {
     username: `system:node:${node}`,
     uid: '',
     groups: ['system:nodes', 'system:authenticated'],
-    extra: { 'authentication.kubernetes.io/credential-id': ['X509SHA256=00'] },
+    extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${HELD}`] },
   };
 }
 
@@ -89,6 +91,12 @@ export class World {
   readonly access = new MemoryAccess(this.calls);
   readonly reports = new Reports();
   readonly pending = new PendingRequests(this.csrs.view, () => this.clock.now());
+  /** Of nodes of which something else is on record. */
+  readonly records = new Map<string, Partial<NodeRecord>>();
+  /** CSRs whose certificate the signer told of. */
+  readonly issued: string[] = [];
+  /** Names of issued CSRs that are not on record yet. */
+  readonly unrecorded = new Set<string>();
   readonly policy: PolicyConfig;
   readonly decider: Decider;
   readonly approver: Approver;
@@ -118,6 +126,8 @@ export class World {
     };
     const facts = new FactGatherer({
       ...noNodeFacts(),
+      records: { fresh: () => true, get: (node) => this.recordOf(node), othersInPool: () => 0 },
+      nodes: { fresh: () => true, get: (name) => ({ name, uid: name, createdAt: 0, beingDeleted: false }) },
       tokens: tokens.view,
       access: new AccessByClass({ reviewer: this.access, clock, mode: options.accessReview ?? 'class' }),
       clock,
@@ -131,15 +141,29 @@ export class World {
     this.signer = new Signer({
       ...shared,
       backend: options.backend?.(real) ?? real,
-      lifetime: { client: 24 * HOUR, serving: 12 * HOUR },
+      lifetime: (usage, pool) => (pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
+      onIssued: (csr) => this.issued.push(csr.name),
+    });
+    const seats = new Seats({
+      claims: { claim: () => Promise.resolve('claimed') },
+      records: { othersInPool: () => 0, reserve: () => {} },
+      policy: () => this.policy,
+      clock,
     });
     this.approver = new Approver({
       ...shared,
+      seats,
       onApproved: (csr) => {
         if (options.withSigner !== false) this.signer.offer(csr);
       },
     });
-    this.cleaner = new Cleaner({ ...shared, windows: WINDOWS, concurrency: 4, dryRun: options.dryRun ?? false });
+    this.cleaner = new Cleaner({
+      ...shared,
+      isRecorded: ({ name }) => !this.unrecorded.has(name),
+      windows: WINDOWS,
+      concurrency: 4,
+      dryRun: options.dryRun ?? false,
+    });
     const settle = (csr: Csr): void => {
       pending.gone(csr);
       this.approver.forget(csr);
@@ -157,6 +181,13 @@ export class World {
     for (const group of ['nodeclient system:bootstrappers', 'selfnodeclient system:nodes'])
       this.access.granted.add(group);
     tokens.store(tokenParts(TOKEN_ID, { expiresAt: clock.now() + 24 * HOUR }));
+  }
+
+  /** What is on record of a node: the certificate that `nodeUser` presents, unless a test says otherwise. */
+  recordOf(node: string): NodeRecord {
+    const notAfter = this.clock.now() + 24 * HOUR;
+    const certificates = [{ fingerprint: HELD, notAfter, issuedAt: this.clock.now(), issuer: '' }];
+    return { ...emptyRecord(node), certificates, ...this.records.get(node) };
   }
 
   /** A CSR as a kubelet makes it now: a first client certificate, unless told otherwise. */

@@ -43,6 +43,7 @@ describe('ops/metrics', () => {
       'queue_delayed{controller}',
       'queue_depth{controller}',
       'queue_in_flight{controller}',
+      'remarks_total{signer,code}',
       'retries_total{controller}',
       'signatures_withheld_total{signer,reason}',
       'tokens_minted_total{kind}',
@@ -57,6 +58,7 @@ describe('ops/metrics', () => {
     metrics.decided(CLIENT_SIGNER, 'wait', 'TokenExpired');
     metrics.issued(SERVING_SIGNER, 0.3);
     metrics.issued(SERVING_SIGNER, -5);
+    metrics.remarked(CLIENT_SIGNER, 'CredentialAdopted');
     metrics.withheld(CLIENT_SIGNER, 'AccessNotGranted');
     metrics.failed('example.com/other', 'UsagesNotExact');
     metrics.notAsPlanned(CLIENT_SIGNER);
@@ -72,6 +74,7 @@ describe('ops/metrics', () => {
       'kubelet_bootstrap_decisions_total{signer="client",verdict="wait",reason="TokenExpired"} 2',
       'kubelet_bootstrap_issue_seconds_count{signer="serving"} 2',
       'kubelet_bootstrap_issue_seconds_sum{signer="serving"} 0.3',
+      'kubelet_bootstrap_remarks_total{signer="client",code="CredentialAdopted"} 1',
       'kubelet_bootstrap_signatures_withheld_total{signer="client",reason="AccessNotGranted"} 1',
       'kubelet_bootstrap_failed_total{signer="other",reason="UsagesNotExact"} 1',
       'kubelet_bootstrap_certificates_not_as_planned_total{signer="client"} 1',

@@ -1,3 +1,4 @@
+import { emptyRecord, type NodeRecord } from '../../src/nodes/node-record.ts';
 import type { IssuedCertificate } from '../../src/pki/certificate-summary.ts';
 import type { AddressFacts, Facts } from '../../src/policy/facts.ts';
 import { parseRanges } from '../../src/policy/addresses.ts';
@@ -28,7 +29,10 @@ export interface Change {
   readonly policy?: Partial<PolicyConfig>;
 }
 
-const CREDENTIAL = { 'authentication.kubernetes.io/credential-id': ['X509SHA256=00'] };
+export const CREATED = NOW - 1000;
+/** Fingerprint of the client certificate that the node has. */
+export const HELD = 'f'.repeat(64);
+const CREDENTIAL = { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${HELD}`] };
 
 const REQUESTERS: Readonly<Record<RequestPath, Requester>> = {
   bootstrap: {
@@ -60,7 +64,7 @@ export function ruleInput(path: RequestPath, change: Change = {}): RuleInput {
     now: NOW,
     token: { known: true, value: { ...TOKEN, ...change.token } },
     access: { known: true, value: { allowed: true, reason: 'RBAC: allowed' } },
-    record: { known: true, value: undefined },
+    record: { known: true, value: path === 'bootstrap' ? undefined : recorded() },
     presence: { known: true, value: { exists: path !== 'bootstrap', renewedAt: undefined, wasLive: false } },
     claims: { known: true, value: { uses: undefined, usedByOthers: 0, othersInPool: 0 } },
     addresses: { known: true, value: NO_OWNERS },
@@ -81,7 +85,7 @@ export function goodCsr(path: RequestPath, change: Change = {}): Csr {
     name: 'csr-x7k2p',
     uid: 'uid-1',
     resourceVersion: '1',
-    createdAt: NOW - 1000,
+    createdAt: CREATED,
     labels: {},
     annotations: {},
     finalizers: [],
@@ -96,6 +100,12 @@ export function goodCsr(path: RequestPath, change: Change = {}): Csr {
     certificate: undefined,
     ...change.csr,
   };
+}
+
+/** What is on record of a node with one certificate. */
+export function recorded(change: Partial<NodeRecord> = {}): NodeRecord {
+  const certificates = [{ fingerprint: HELD, notAfter: NOW + 3_600_000, issuedAt: NOW - 1000, issuer: '' }];
+  return { ...emptyRecord(NODE), certificates, ...change };
 }
 
 /** Nobody vouches for an address by name, and nobody owns one. */
@@ -128,7 +138,7 @@ const TOKEN: TokenRecord = {
 /** A certificate of the node that ends then. */
 export function certificateUntil(notAfter: number): IssuedCertificate {
   return {
-    fingerprint: 'f'.repeat(64),
+    fingerprint: HELD,
     key: 'e'.repeat(64),
     commonName: `system:node:${NODE}`,
     notAfter,

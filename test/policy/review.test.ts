@@ -1,18 +1,12 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { APPROVAL_REASONS, type ReasonCode, REASONS } from '../../src/policy/reasons.ts';
+import { APPROVAL_REASONS, type ReasonCode, REASONS, REMARKS } from '../../src/policy/reasons.ts';
 import { CHECKS, explainChecks, review } from '../../src/policy/review.ts';
 import { reasonOf, type RequestPath } from '../../src/policy/verdict.ts';
 import { codesOf, NODE, NODE_GROUP, ruleInput, verdicts } from './good-request.ts';
-import { BOOTSTRAP_ROWS } from './bootstrap-rows.ts';
-import { OTHER_ROWS, RENEWAL_ROWS, type Row, SERVING_ROWS } from './review-rows.ts';
+import { REMARK_ROWS } from './node-rows.ts';
+import { TABLES } from './tables.ts';
 
-const TABLES: Readonly<Record<RequestPath, readonly Row[]>> = {
-  bootstrap: BOOTSTRAP_ROWS,
-  renewal: RENEWAL_ROWS,
-  serving: SERVING_ROWS,
-  other: OTHER_ROWS,
-};
 const PATHS = Object.keys(TABLES) as RequestPath[];
 
 /** What nothing outside the CSR can make right; the only reasons for a denial. */
@@ -54,6 +48,20 @@ for (const path of PATHS) {
     }
   });
 }
+
+describe('policy/review: remarks', () => {
+  for (const [sentence, path, change, codes] of REMARK_ROWS) {
+    it(sentence, () => {
+      const verdict = review(ruleInput(path, change));
+      if (verdict.kind !== 'approve') throw new Error(`not approved: ${reasonOf(verdict)}`);
+      expect(verdict.remarks.map(({ code }) => code)).to.deep.equal(codes);
+    });
+  }
+
+  it('has a row for every remark', () => {
+    expect(new Set(REMARK_ROWS.flatMap(([, , , codes]) => codes))).to.deep.equal(new Set(Object.keys(REMARKS)));
+  });
+});
 
 describe('policy/review: as a whole', () => {
   it('has a row for every reason code', () => {

@@ -234,6 +234,7 @@ export class Reports {
     removedCsr: (why) => this.#count('removedCsr', why),
     removedToken: (why) => this.#count('removedToken', why),
     minted: (kind) => this.#count('minted', kind),
+    remarked: (_signer, code) => this.#count('remarked', code),
     mintFailed: (pool) => this.#count('mintFailed', pool),
   };
 

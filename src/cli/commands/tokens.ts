@@ -39,6 +39,7 @@ const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
 const UNCOUNTED: Telemetry = {
   decided: () => {},
   issued: () => {},
+  remarked: () => {},
   withheld: () => {},
   failed: () => {},
   notAsPlanned: () => {},
