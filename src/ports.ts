@@ -244,7 +244,7 @@ export interface Telemetry {
   /** A certificate that differed from its plan was thrown away. */
   notAsPlanned(signerName: string): void;
   removedCsr(why: string): void;
-  removedToken(why: 'expired' | 'half-done' | 'revoked'): void;
+  removedToken(why: 'expired' | 'spent' | 'half-done' | 'revoked'): void;
   minted(kind: 'node' | 'pool'): void;
   mintFailed(pool: string): void;
 }

@@ -8,6 +8,8 @@ export interface TokenCleanerOptions {
   readonly tokens: Store<TokenRecord>;
   readonly secrets: TokenSecrets;
   readonly publications: TokenPublications;
+  /** Nobody needs the token any more (DESIGN D8). */
+  readonly isSpent: (token: TokenRecord) => boolean;
   readonly dryRun: boolean;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -21,8 +23,8 @@ const YOUNG_MS = 5 * 60_000;
 const FOLDERS = ['nodes', 'pools'] as const;
 
 /**
- * Removes this service's tokens that are over, on both sides (DESIGN D11): expired Secrets, Secrets whose publication
- * never ended, Vault entries whose Secret is gone, and old tombstones. Tokens that others made are never touched.
+ * Removes this service's tokens that are over, on both sides (DESIGN D11): expired and spent ones, Secrets whose
+ * publication never ended, Vault entries whose Secret is gone, and old tombstones. Tokens that others made are never touched.
  */
 export class TokenCleaner {
   readonly #options: TokenCleanerOptions;
@@ -40,6 +42,8 @@ export class TokenCleaner {
     for (const token of [...tokens.values()].filter(({ ours }) => ours)) {
       if (signal.aborted) return;
       if (!isUsable(token, now)) await this.#guarded(token.id, () => this.#removeToken(token, 'expired', signal));
+      else if (this.#options.isSpent(token))
+        await this.#guarded(token.id, () => this.#removeToken(token, 'spent', signal));
       else if (token.publishingUntil === undefined) live.add(token.vaultPath ?? '');
       else if (token.publishingUntil < now) await this.#guarded(token.id, () => this.#finish(token, signal));
       else live.add(token.vaultPath ?? '');
@@ -61,7 +65,7 @@ export class TokenCleaner {
     await this.#removeToken(token, 'half-done', signal);
   }
 
-  async #removeToken(token: TokenRecord, why: 'expired' | 'half-done', signal: AbortSignal): Promise<void> {
+  async #removeToken(token: TokenRecord, why: 'expired' | 'spent' | 'half-done', signal: AbortSignal): Promise<void> {
     const { secrets, publications, dryRun, telemetry, log } = this.#options;
     const fields = { tokenId: token.id, why };
     if (dryRun) {

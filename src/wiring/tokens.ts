@@ -31,6 +31,7 @@ export function tokenSide(
     tokens,
     secrets: tokenSecrets(transport),
     publications,
+    isSpent: () => false,
     dryRun: config.cleaner.dryRun,
     clock,
     telemetry: metrics,

@@ -44,6 +44,13 @@ describe('controllers/token-cleaner', () => {
     expect(await sweep()).to.deep.equal([`withdraw ${NODE_PATH}`, `remove token ${id}`]);
   });
 
+  it('removes a spent token on both sides, Vault first', async () => {
+    const id = await issue();
+    world.spent.add(id);
+    expect(await sweep()).to.deep.equal([`withdraw ${NODE_PATH}`, `remove token ${id}`]);
+    expect(world.reports.counted.at(-1)).to.equal('removedToken spent');
+  });
+
   it('keeps the Secret when Vault does not answer, and goes on with the others', async () => {
     const first = await issue('worker-1', HOUR);
     const second = await issue('worker-2', HOUR);

@@ -21,6 +21,8 @@ export class TokenWorld {
   readonly desk: TokenDesk;
   readonly minter: Minter;
   readonly cleaner: TokenCleaner;
+  /** IDs of tokens that nobody needs any more. */
+  readonly spent = new Set<string>();
   /** What the next draws are made of, 32 bytes each; after that every draw is another. */
   readonly draws: Uint8Array[] = [];
   #drawn = 0;
@@ -48,7 +50,12 @@ export class TokenWorld {
       desk: this.desk,
     });
     secrets.view.subscribe({ put: () => {}, gone: (token) => this.minter.gone(token) });
-    this.cleaner = new TokenCleaner({ ...shared, secrets, dryRun: options.dryRun ?? false });
+    this.cleaner = new TokenCleaner({
+      ...shared,
+      secrets,
+      isSpent: ({ id }) => this.spent.has(id),
+      dryRun: options.dryRun ?? false,
+    });
   }
 
   /** Names of the calls so far, in order, reads left out; forgets them. */

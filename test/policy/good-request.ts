@@ -116,7 +116,8 @@ export const NO_OWNERS: AddressFacts = {
   apiServer: [],
 };
 
-const TOKEN: TokenRecord = {
+/** A token in force that is bound in both ways. */
+export const TOKEN: TokenRecord = {
   id: 'abcdef',
   uid: 'uid-2',
   resourceVersion: '1',
