@@ -14,6 +14,7 @@ import type { TokenRecord } from './tokens/token-secret.ts';
 import { openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
+import { nodeState } from './wiring/node-state.ts';
 import { gaugesOf, type Observed } from './wiring/gauges.ts';
 import { type TokenSide, tokenSide } from './wiring/tokens.ts';
 
@@ -82,7 +83,8 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   const backend = remembering(openSigner(config, clock, vault, log), (notAfter) => {
     authorityNotAfter = notAfter;
   });
-  csrs = csrSide(context, cluster.transport, tokens, backend);
+  const state = nodeState(context, cluster.transport, tokens);
+  csrs = csrSide(context, cluster.transport, tokens, state, backend);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
   const minted: TokenSide =
     vault === undefined
@@ -92,11 +94,13 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
           cluster.transport,
           tokens,
           vault,
+          state,
           config.controllers.includes('minter')
             ? await openTokenDesk(config, clock, cluster, vault, { telemetry: metrics, log })
             : undefined,
         );
-  informers.push(...csrs.informers, tokens);
+  const watches = [...csrs.informers, tokens, state.informer, state.nodes];
+  informers.push(...watches);
   controllers.push(...csrs.controllers, ...minted.controllers);
 
   const close: Part = {
@@ -109,14 +113,13 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   };
   const parts = [
     close,
-    ...[...csrs.informers, tokens].map(partOfInformer),
+    ...watches.map(partOfInformer),
+    ...state.parts,
     ...csrs.parts,
-    ...controllers.map((controller) =>
-      partOfController(controller, Promise.all([...csrs.informers, tokens].map(({ synced }) => synced))),
-    ),
+    ...controllers.map((controller) => partOfController(controller, Promise.all(watches.map(({ synced }) => synced)))),
     ...minted.parts,
   ];
-  const readiness = healthChecks(config, [...csrs.informers, tokens], vault, backend);
+  const readiness = healthChecks(config, watches, vault, backend);
   return { parts, ops: new OpsServer({ listen: config.ops.listen, registry: metrics.registry, readiness }) };
 }
 

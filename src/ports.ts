@@ -1,6 +1,8 @@
 /** What the controllers need from outside, in their own words. Adapters implement these; tests may, too. */
 import type { CertificatePlan } from './pki/certificate-plan.ts';
 import type { IssuedCertificate } from './pki/certificate-summary.ts';
+import type { StoredRecord } from './nodes/record-format.ts';
+import type { Claim } from './nodes/token-claims.ts';
 import type { TokenRecord, TokenSecretParts } from './tokens/token-secret.ts';
 
 export const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
@@ -65,17 +67,21 @@ export interface CsrWriter {
   remove(csr: Csr, signal: AbortSignal): Promise<void>;
 }
 
-/** An object of the service's own namespace: a ConfigMap with the label that marks its state. */
+/** A ConfigMap that holds node records or the claims of a token (DESIGN D16); one of the two is empty. */
 export interface StateMap {
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: string;
-  readonly data: Readonly<Record<string, string>>;
+  /** ms since the epoch. */
+  readonly createdAt: number;
+  readonly records: ReadonlyMap<string, StoredRecord>;
+  readonly claims: ReadonlyMap<string, Claim>;
 }
 
-/** The ConfigMaps that hold node records and token claims (DESIGN D16). */
+/** Writes to these ConfigMaps. */
 export interface StateMaps {
   list(signal: AbortSignal): Promise<StateMap[]>;
+  /** Read from the API server itself; undefined when there is none. */
   get(name: string, signal: AbortSignal): Promise<StateMap | undefined>;
   /**
    * Sets these keys and removes those that are null; other keys stay. Creates the map where it is missing. With

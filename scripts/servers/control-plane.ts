@@ -92,6 +92,9 @@ export async function startControlPlane(supervisor: Supervisor, options: Control
   const admin = new HttpsClient({ server, ca: ca.certificate, ...adminCertificate });
   supervisor.onStop(() => admin.close());
   await bindBootstrap(admin, options.bindings ?? {});
+  // As manifests/base makes it: where the service keeps what it remembers of nodes.
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kubelet-bootstrap' } };
+  await admin.must('POST', '/api/v1/namespaces', namespace, [409]);
 
   const kubeconfig = (file: string, credential: Parameters<typeof writeKubeconfig>[3]): string =>
     writeKubeconfig(join(kubeconfigs, `${file}.kubeconfig`), server, ca.certificate, credential);

@@ -97,7 +97,7 @@ async function walk(
   await watchBootstrap(narrator, stage, node, NODE);
   await watchServing(narrator, stage, node, NODE);
   await watchRenewal(narrator, stage, node, NODE);
-  await meetImpostor(narrator, stage, bootstrapKubeconfig);
+  await meetImpostor(narrator, stage, supervisor);
   const csrs = await seenCsrs(stage.servers.controlPlane);
   await cleanUp(narrator, stage, supervisor);
   await summarise(narrator, stage, node, csrs, supervisor);

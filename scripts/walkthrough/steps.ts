@@ -25,6 +25,8 @@ const FETCH = join(
 export const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
 export const SERVING_SIGNER = 'kubernetes.io/kubelet-serving';
 
+const OTHER_NODE = 'demo-worker-2';
+
 /** An admin issues a token for one node. */
 export async function issueToken(narrator: Narrator, stage: Stage, node: string): Promise<string> {
   narrator.step(`An admin runs: bootstrap-token issue --for-node ${node}`);
@@ -164,9 +166,15 @@ export async function watchRenewal(narrator: Narrator, stage: Stage, node: DemoN
 }
 
 /** Another node's name with this token is left waiting, and says why. */
-export async function meetImpostor(narrator: Narrator, stage: Stage, bootstrapKubeconfig: string): Promise<void> {
-  narrator.step("An impostor asks for another node's certificate with this node's token");
-  const client = new HttpsClient(readKubeconfig(bootstrapKubeconfig));
+export async function meetImpostor(narrator: Narrator, stage: Stage, supervisor: Supervisor): Promise<void> {
+  narrator.step("An impostor asks for another node's certificate with a token that it got hold of");
+  const args = ['issue', '--for-node', OTHER_NODE, '-o', 'bootstrap-kubeconfig'];
+  const issued = await runProgram('bootstrap-token', args, stage.adminEnv);
+  must(issued.code === 0, `bootstrap-token ended with ${issued.code}`);
+  const stolen = join(supervisor.folder('impostor'), 'bootstrap-kubelet.conf');
+  writeFileSync(stolen, issued.stdout, { mode: 0o600 });
+  narrator.tell(`bootstrap-token issue --for-node ${OTHER_NODE}: its machine has not used it yet`);
+  const client = new HttpsClient(readKubeconfig(stolen));
   const body = csrBody('csr-impostor', buildCsrPem({ commonName: 'system:node:control-plane-1' }));
   await client.must('POST', CSRS, body);
   await client.close();

@@ -2,6 +2,15 @@
 import { Command, CommanderError, Option } from 'commander';
 import { messageOf } from '../errors.ts';
 import { explain, type ExplainFlags } from './commands/explain.ts';
+import {
+  banNode,
+  type BanFlags,
+  listNodes,
+  type NodeListFlags,
+  releaseNode,
+  type ReleaseFlags,
+  unbanNode,
+} from './commands/nodes.ts';
 import { run } from './commands/run.ts';
 import { issue, type IssueFlags, list, type ListFlags, revoke, show } from './commands/tokens.ts';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
@@ -39,7 +48,27 @@ export function serviceProgram(io: Io): Command {
     .description('print every check on a CSR, what it expected and found, and the verdict; writes nothing')
     .addOption(outputOption('text', 'text or json'))
     .action((csr: string, flags: ExplainFlags) => explain(csr, flags, io));
+  nodeCommands(program, io);
   return program.addHelpText('after', HELP_END);
+}
+
+function nodeCommands(program: Command, io: Io): void {
+  const node = program.command('node').description('what is on record of nodes; release, ban and unban one');
+  withOptions(node.command('list'), SHARED_OPTIONS)
+    .description('list the nodes on record: joined when, by which token, certificates until when')
+    .addOption(outputOption('text', 'text or json'))
+    .action((flags: NodeListFlags) => listNodes(flags, io));
+  withOptions(node.command('release <name>'), SHARED_OPTIONS)
+    .description('let the next first certificate replace the node although it is alive')
+    .option('--for <duration>', 'how long', '30m')
+    .action((name: string, flags: ReleaseFlags) => releaseNode(name, flags, io));
+  withOptions(node.command('ban <name>'), SHARED_OPTIONS)
+    .description('no more approvals and renewals for the node; what it has stays good until its end')
+    .option('--reason <text>', 'for people')
+    .action((name: string, flags: BanFlags) => banNode(name, flags, io));
+  withOptions(node.command('unban <name>'), SHARED_OPTIONS)
+    .description('lift the ban')
+    .action((name: string, flags: SharedFlags) => unbanNode(name, flags, io));
 }
 
 /** `bootstrap-token`: the token tool of admins. */

@@ -22,7 +22,8 @@ import type { TokenRecord } from '../tokens/token-secret.ts';
 export interface NodeRecords {
   /** False until everything that was stored is read, and when it may be old. */
   fresh(): boolean;
-  get(node: string): NodeRecord | undefined;
+  /** Unknown when what is stored cannot be read. */
+  get(node: string): Fact<NodeRecord | undefined>;
   /** Nodes of the pool with a certificate that is valid at `now`, or about to get one; `node` itself not counted. */
   othersInPool(pool: string, node: string, now: number): number;
 }
@@ -90,7 +91,7 @@ export class FactGatherer {
       record: when('record', () => this.#record(nodeName)),
       presence:
         needs(path, 'presence') && nodeName !== undefined ? await this.#presence(request, policy, signal) : NOT_NEEDED,
-      claims: when('claims', () => this.#claims(request)),
+      claims: when('claims', () => this.#claims(request, policy)),
       addresses: when('addresses', () => addresses.factsFor(request)),
       supersededBy,
     };
@@ -108,7 +109,7 @@ export class FactGatherer {
     const { records } = this.#sources;
     if (node === undefined) return NOT_NEEDED;
     if (!records.fresh()) return { known: false, why: 'the watch on node records is not up to date' };
-    return { known: true, value: records.get(node) };
+    return records.get(node);
   }
 
   async #presence(
@@ -132,7 +133,7 @@ export class FactGatherer {
     }
   }
 
-  #claims({ tokenId, nodeName, csr }: RequestView): Fact<ClaimStanding> {
+  #claims({ tokenId, nodeName, csr }: RequestView, policy: PolicyConfig): Fact<ClaimStanding> {
     const { tokens, claims, records, clock } = this.#sources;
     if (tokenId === undefined || nodeName === undefined) return NOT_NEEDED;
     if (!claims.fresh() || !records.fresh()) return { known: false, why: 'the watch on claims is not up to date' };
@@ -144,7 +145,11 @@ export class FactGatherer {
       value: {
         uses,
         usedByOthers: uses === undefined ? 0 : claims.usedByOthers(tokenId, nodeName),
-        othersInPool: pool === undefined ? 0 : records.othersInPool(pool, nodeName, clock.now()),
+        // Counted only where somebody wants to know: it takes a look at every node.
+        othersInPool:
+          pool === undefined || policy.pools.get(pool)?.maxNodes === undefined
+            ? 0
+            : records.othersInPool(pool, nodeName, clock.now()),
       },
     };
   }

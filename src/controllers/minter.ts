@@ -8,6 +8,8 @@ import type { TokenDesk } from './token-desk.ts';
 export interface MintedPool {
   readonly name: string;
   readonly lifetimeMs: number;
+  /** How many nodes one token is good for; undefined = any number. */
+  readonly uses: number | undefined;
 }
 
 export interface MinterOptions {
@@ -15,6 +17,8 @@ export interface MinterOptions {
   readonly tokens: Store<TokenRecord>;
   readonly publications: TokenPublications;
   readonly desk: TokenDesk;
+  /** How many nodes have used a token. */
+  readonly usesOf: (tokenId: string) => number;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly log: Log;
@@ -36,7 +40,7 @@ export class Minter {
 
   /** Does what the pool needs now. Answers in how many ms to look again. Throws to be retried. */
   async reconcile(poolName: string, signal: AbortSignal): Promise<number | undefined> {
-    const { tokens, publications, desk, clock, telemetry, log } = this.#options;
+    const { tokens, publications, desk, usesOf, clock, telemetry, log } = this.#options;
     const pool = this.#options.pools.find(({ name }) => name === poolName);
     if (pool === undefined) return undefined;
     if (!tokens.fresh()) throw new Error('the watch on bootstrap tokens is not up to date');
@@ -48,10 +52,11 @@ export class Minter {
         tokens: this.#tokensOf(poolName),
         published,
         lifetimeMs: pool.lifetimeMs,
+        usesOf,
         spread: spreadOf(poolName),
       });
       if (step.kind === 'wait') return Math.min(step.untilMs - clock.now(), LOOK_AGAIN_MS);
-      const { record } = await desk.issue({ binding, lifetimeMs: pool.lifetimeMs }, signal);
+      const { record } = await desk.issue({ binding, lifetimeMs: pool.lifetimeMs, uses: pool.uses }, signal);
       this.#fresh.set(poolName, { token: record, until: clock.now() + WATCH_LAG_MS });
       log.info({ pool: poolName, tokenId: record.id, why: step.why }, 'pool token minted');
       return SETTLE_MS;

@@ -3,7 +3,7 @@ import type { FactSources } from './fact-gatherer.ts';
 /** Sources that know of no node, no claim and no owner of an address. */
 export function noNodeFacts(): Pick<FactSources, 'records' | 'nodes' | 'leases' | 'claims' | 'addresses'> {
   return {
-    records: { fresh: () => true, get: () => undefined, othersInPool: () => 0 },
+    records: { fresh: () => true, get: () => ({ known: true, value: undefined }), othersInPool: () => 0 },
     nodes: { fresh: () => true, get: () => undefined },
     leases: { renewedAt: () => Promise.resolve(undefined) },
     claims: { fresh: () => true, usedByOthers: () => 0 },

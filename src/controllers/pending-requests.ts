@@ -11,6 +11,7 @@ export class PendingRequests {
   /** Names by requester, signer and common name. */
   readonly #groups = new NameSets();
   readonly #requesters = new NameSets();
+  readonly #nodes = new NameSets();
   readonly #csrs: Store<Csr>;
   readonly #now: () => number;
   readonly #seenAt = new Map<string, number>();
@@ -36,6 +37,7 @@ export class PendingRequests {
     this.#seenAt.delete(csr.uid);
     this.#groups.remove(groupOf(view), csr.name);
     this.#requesters.remove(csr.requester.username, csr.name);
+    this.#nodes.remove(view.nodeName ?? '', csr.name);
   }
 
   /** The CSR as the rules see it; its bytes are read at the first call only. */
@@ -47,6 +49,7 @@ export class PendingRequests {
     this.#seenAt.set(csr.uid, this.#now());
     this.#groups.add(groupOf(view), csr.name);
     this.#requesters.add(csr.requester.username, csr.name);
+    this.#nodes.add(view.nodeName ?? '', csr.name);
     return view;
   }
 
@@ -62,6 +65,11 @@ export class PendingRequests {
   /** Names of the unsettled CSRs that this user made. */
   ofRequester(username: string): readonly string[] {
     return [...this.#requesters.of(username)];
+  }
+
+  /** Names of the unsettled CSRs for a certificate of this node, whoever made them. */
+  ofNode(node: string): readonly string[] {
+    return [...this.#nodes.of(node)];
   }
 
   /** The same for all requests of one requester, signer and common name. */

@@ -18,7 +18,7 @@ export interface ClaimRequest {
 
 export interface SeatsOptions {
   readonly claims: { claim(request: ClaimRequest, signal: AbortSignal): Promise<'claimed' | 'usedUp'> };
-  readonly records: Pick<NodeRecords, 'othersInPool'> & { reserve(node: string, pool: string, csrUid: string): void };
+  readonly records: Pick<NodeRecords, 'othersInPool'> & { reserve(node: string, pool: string): void };
   readonly policy: () => PolicyConfig;
   readonly clock: Clock;
 }
@@ -54,7 +54,7 @@ export class Seats {
     const most = policy().pools.get(pool)?.maxNodes;
     if (most === undefined) return true;
     if (records.othersInPool(pool, nodeName, clock.now()) >= most) return false;
-    records.reserve(nodeName, pool, csr.uid);
+    records.reserve(nodeName, pool);
     return true;
   }
 }

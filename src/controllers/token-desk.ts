@@ -21,6 +21,12 @@ export interface IssueRequest {
   readonly binding: Binding;
   readonly lifetimeMs: number;
   readonly description?: string | undefined;
+  /** How many nodes it is good for; any number without it. */
+  readonly uses?: number | undefined;
+  /** Lets it replace a node that is alive (DESIGN D9). */
+  readonly replacesLive?: boolean | undefined;
+  /** Vouched for in serving certificates of its node (DESIGN D10). */
+  readonly addresses?: readonly string[] | undefined;
 }
 
 export interface IssuedToken {
@@ -126,9 +132,17 @@ export class TokenDesk {
     for (let attempt = 1; ; attempt += 1) {
       const token = drawToken(randomBytes);
       const issuedAt = clock.now();
-      const { binding, description, lifetimeMs } = request;
+      const { lifetimeMs, ...marks } = request;
       const expiresAt = issuedAt + lifetimeMs;
-      const secret = secretOfToken({ token, binding, expiresAt, issuedAt, publishingUntil, vaultPath, description });
+      const secret = secretOfToken({
+        ...marks,
+        token,
+        expiresAt,
+        issuedAt,
+        publishingUntil,
+        vaultPath,
+        description: marks.description,
+      });
       try {
         return { token, record: await secrets.create(secret, signal) };
       } catch (error) {

@@ -12,6 +12,8 @@ export interface ListWatchOptions<T> {
   readonly resource: string;
   readonly path: string;
   readonly selectors: Readonly<Record<string, string>>;
+  /** What to ask for instead of whole objects, in the list and in the watch. */
+  readonly accept?: { readonly list: string; readonly watch: string };
   /** Reads one object; undefined leaves it out. */
   readonly read: (object: unknown) => T | undefined;
   readonly keyOf: (item: T) => string;
@@ -20,13 +22,15 @@ export interface ListWatchOptions<T> {
 
 /** List in pages and watch with bookmarks, over the raw API. */
 export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
-  const { transport, resource, path, selectors, read } = options;
+  const { transport, resource, path, selectors, read, accept } = options;
   return {
     keyOf: options.keyOf,
     identityOf: options.identityOf,
     list: async (continueToken, signal): Promise<ListPage<T>> => {
       const query = { ...selectors, ...(continueToken === '' ? {} : { continue: continueToken }) };
-      const answer = objectAt(await fittingPage(transport, { verb: 'list', resource, path, query }, signal));
+      const answer = objectAt(
+        await fittingPage(transport, { verb: 'list', resource, path, query, accept: accept?.list }, signal),
+      );
       const metadata = objectAt(answer['metadata']);
       const items = listAt(answer['items'])
         .map((object) => read(object))
@@ -45,7 +49,10 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         resourceVersion,
         timeoutSeconds: String(timeoutSeconds),
       };
-      for await (const line of transport.stream({ verb: 'watch', resource, path, query }, signal)) {
+      for await (const line of transport.stream(
+        { verb: 'watch', resource, path, query, accept: accept?.watch },
+        signal,
+      )) {
         const event = readEvent(objectAt(line), resource, read);
         if (event !== undefined) yield event;
       }

@@ -21,7 +21,7 @@ export interface ApiRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  readonly accept?: string;
+  readonly accept?: string | undefined;
   readonly contentType?: string;
 }
 

@@ -8,9 +8,3 @@ export interface Claim {
   /** ms since the epoch. */
   readonly at: number;
 }
-
-/** All uses of one token; a node counts once. */
-export interface TokenClaims {
-  readonly tokenId: string;
-  readonly claims: ReadonlyMap<string, Claim>;
-}

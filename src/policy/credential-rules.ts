@@ -1,4 +1,5 @@
 /** Rules for the certificate that a node renews with (DESIGN D16). */
+import type { Csr } from '../ports.ts';
 import type { NodeRecord } from '../nodes/node-record.ts';
 import { formatTime } from '../tokens/token-secret.ts';
 import { NO_VIOLATIONS, quote, quoteAll, type Rule, type RuleInput, violation } from './rule.ts';
@@ -56,7 +57,7 @@ function validCertificates(record: NodeRecord | undefined, now: number): string[
 }
 
 /** SHA-256 of the client certificate that the request was authenticated with (API server, 1.32 and later). */
-export function presentedCertificate({ csr }: RuleInput['request']): string | undefined {
+export function presentedCertificate({ csr }: { readonly csr: Csr }): string | undefined {
   const [id = '', ...more] = csr.requester.extra[CREDENTIAL_ID] ?? [];
   return more.length === 0 ? FINGERPRINT.exec(id)?.[1] : undefined;
 }

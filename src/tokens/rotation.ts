@@ -3,7 +3,7 @@ import type { TokenRecord } from './token-secret.ts';
 
 /** What the minter does next for one pool. */
 export type RotationStep =
-  | { readonly kind: 'mint'; readonly why: 'no token' | 'half-life' | 'not in Vault' }
+  | { readonly kind: 'mint'; readonly why: 'no token' | 'half-life' | 'not in Vault' | 'few uses left' }
   | { readonly kind: 'wait'; readonly untilMs: number };
 
 export interface RotationInput {
@@ -12,22 +12,29 @@ export interface RotationInput {
   readonly tokens: readonly TokenRecord[];
   readonly published: PublicationState;
   readonly lifetimeMs: number;
+  /** How many nodes have used a token. */
+  readonly usesOf: (tokenId: string) => number;
   /** 0 to 1, the same for the pool's whole life: spreads the rotations of many pools. */
   readonly spread: number;
 }
 
+/** Below this part of its uses a token is replaced. */
+const FEW = 0.25;
 /** The last tenth before half-life is where rotations are spread over. */
 const SPREAD = 0.1;
 
 /**
- * A pool has one current token, the one that stands in Vault; it is replaced at half its life, and its predecessor lives
+ * A pool has one current token, the one that stands in Vault; it is replaced at half its life or below a quarter of its uses, and its predecessor lives
  * to its own end (DESIGN D11). A token that was deleted from either side is replaced at once.
  */
-export function planRotation({ now, tokens, published, lifetimeMs, spread }: RotationInput): RotationStep {
+export function planRotation({ now, tokens, published, lifetimeMs, usesOf, spread }: RotationInput): RotationStep {
   const usable = tokens.filter((token) => isUsable(token, now));
   if (usable.length === 0) return { kind: 'mint', why: 'no token' };
   const current = published.kind === 'live' ? usable.find((token) => token.id === published.tokenId) : undefined;
   if (current === undefined) return { kind: 'mint', why: 'not in Vault' };
+  if (current.uses !== undefined && current.uses - usesOf(current.id) < current.uses * FEW) {
+    return { kind: 'mint', why: 'few uses left' };
+  }
   const end = current.expiresAt ?? Number.POSITIVE_INFINITY;
   const rotateAt = end - lifetimeMs * (0.5 + SPREAD * spread);
   return now >= rotateAt ? { kind: 'mint', why: 'half-life' } : { kind: 'wait', untilMs: rotateAt };

@@ -25,6 +25,7 @@ import { mergeStores } from '../runtime/merged-store.ts';
 import { periodic } from '../runtime/periodic.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';
 import { type Context, controllerOf, informerOf } from './context.ts';
+import type { NodeState } from './node-state.ts';
 
 export interface CsrSide {
   readonly csrs: Store<Csr>;
@@ -41,6 +42,7 @@ export function csrSide(
   context: Context,
   transport: Transport,
   tokens: Store<TokenRecord>,
+  state: NodeState,
   backend: CertificateSigner,
 ): CsrSide {
   const { config, clock, log, metrics } = context;
@@ -61,7 +63,8 @@ export function csrSide(
   });
   const policy = policyOf(config);
   const facts = new FactGatherer({
-    ...noNodeFacts(),
+    ...state.facts,
+    addresses: noNodeFacts().addresses,
     tokens,
     access: new AccessByClass({ reviewer: accessReviews(transport), clock, mode: config.approver.accessReview }),
     clock,
@@ -73,11 +76,11 @@ export function csrSide(
     ...shared,
     backend,
     lifetime: (usage, pool) => config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
-    onIssued: () => {},
+    onIssued: (csr) => state.records.saw(csr),
   });
   const seats = new Seats({
-    claims: { claim: () => Promise.resolve('claimed') },
-    records: { othersInPool: () => 0, reserve: () => {} },
+    claims: state.claims,
+    records: state.records,
     policy: () => policy,
     clock,
   });
@@ -109,9 +112,9 @@ export function csrSide(
   });
 
   const queue = (csr: Csr): void => {
-    const state = stateOf(csr);
-    if (state === 'pending' && runs.has('approver')) approving.add(csr.name);
-    if (state === 'approved' && runs.has('signer')) signing.add(csr.name);
+    const stage = stateOf(csr);
+    if (stage === 'pending' && runs.has('approver')) approving.add(csr.name);
+    if (stage === 'approved' && runs.has('signer')) signing.add(csr.name);
   };
   const settle = (csr: Csr): void => {
     pending.gone(csr);
@@ -125,9 +128,10 @@ export function csrSide(
     informer.subscribe({
       put: (csr) => {
         if (!signers.includes(csr.signerName)) return;
-        const state = stateOf(csr);
-        if (state !== 'pending') approver.forget(csr);
-        if (state !== 'pending' && state !== 'approved') settle(csr);
+        state.records.saw(csr);
+        const stage = stateOf(csr);
+        if (stage !== 'pending') approver.forget(csr);
+        if (stage !== 'pending' && stage !== 'approved') settle(csr);
         else {
           pending.put(csr);
           queue(csr);
@@ -137,10 +141,18 @@ export function csrSide(
     });
   }
 
+  const requeue = (names: readonly string[]): void => {
+    for (const name of names) {
+      const csr = csrs.get(name);
+      if (csr !== undefined) queue(csr);
+    }
+  };
+  state.subscribe((node) => requeue(pending.ofNode(node)));
+
   const cleaner = new Cleaner({
     ...shared,
     ...config.cleaner,
-    isRecorded: () => true,
+    isRecorded: (csr) => state.records.isRecorded(csr),
     windows: config.cleaner.retention,
   });
   const sweep = periodic('cleaner', config.cleaner.interval, clock, (signal) => cleaner.sweep(signal));
@@ -153,11 +165,6 @@ export function csrSide(
       { name: 'events', start: () => {}, stop: (signal) => events.stop(signal) },
       ...(runs.has('cleaner') ? [sweep] : []),
     ],
-    tokenChanged: (token) => {
-      for (const name of pending.ofRequester(`system:bootstrap:${token.id}`)) {
-        const csr = csrs.get(name);
-        if (csr !== undefined) queue(csr);
-      }
-    },
+    tokenChanged: (token) => requeue(pending.ofRequester(`system:bootstrap:${token.id}`)),
   };
 }

@@ -8,8 +8,11 @@ import type { Controller } from '../runtime/controller.ts';
 import type { Informer } from '../runtime/informer.ts';
 import type { Part } from '../runtime/lifecycle.ts';
 import { periodic } from '../runtime/periodic.ts';
+import { tokenOfClaimsMap } from '../nodes/record-format.ts';
+import { isSpent } from '../nodes/spent-token.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';
 import type { Vault } from './connections.ts';
+import type { NodeState } from './node-state.ts';
 import { type Context, controllerOf } from './context.ts';
 
 export interface TokenSide {
@@ -23,6 +26,7 @@ export function tokenSide(
   transport: Transport,
   tokens: Informer<TokenRecord>,
   vault: Vault,
+  { records, claims, informer: state }: NodeState,
   desk: TokenDesk | undefined,
 ): TokenSide {
   const { config, clock, log, metrics } = context;
@@ -31,7 +35,18 @@ export function tokenSide(
     tokens,
     secrets: tokenSecrets(transport),
     publications,
-    isSpent: () => false,
+    isSpent: (token) => {
+      // What is not known to be used is not.
+      if (!records.fresh()) return false;
+      return isSpent(token, {
+        recordOf: (node) => {
+          const record = records.get(node);
+          return record.known ? record.value : undefined;
+        },
+        claims: claims.claimsOf(token.id),
+        now: clock.now(),
+      });
+    },
     dryRun: config.cleaner.dryRun,
     clock,
     telemetry: metrics,
@@ -41,8 +56,21 @@ export function tokenSide(
   const parts = config.controllers.includes('cleaner') ? [sweep] : [];
   if (desk === undefined) return { controllers: [], parts };
 
-  const pools = Object.entries(config.pools).map(([name, { tokenLifetime }]) => ({ name, lifetimeMs: tokenLifetime }));
-  const minter = new Minter({ pools, tokens, publications, desk, clock, telemetry: metrics, log });
+  const pools = Object.entries(config.pools).map(([name, { tokenLifetime, uses }]) => ({
+    name,
+    lifetimeMs: tokenLifetime,
+    uses,
+  }));
+  const minter = new Minter({
+    pools,
+    tokens,
+    publications,
+    desk,
+    usesOf: (tokenId) => claims.claimsOf(tokenId).size,
+    clock,
+    telemetry: metrics,
+    log,
+  });
   const minting = controllerOf(context, {
     name: 'minter',
     concurrency: config.minter.concurrency,
@@ -55,6 +83,13 @@ export function tokenSide(
   };
   // A token that just appeared is most likely our own, half published: only a loss is urgent.
   tokens.subscribe({ put: () => {}, gone: lost });
+  state.subscribe({
+    put: ({ name }) => {
+      const token = tokens.get(tokenOfClaimsMap(name) ?? '');
+      if (token?.binding?.kind === 'pool') minting.add(token.binding.pool);
+    },
+    gone: () => {},
+  });
   const fill = { name: 'minter', start: () => pools.forEach(({ name }) => minting.add(name)), stop: () => {} };
   return { controllers: [minting], parts: [...parts, fill] };
 }

@@ -125,7 +125,7 @@ describe('controllers/minter', () => {
   });
 
   it('keeps pools apart, and does not rotate them all at the same time', async () => {
-    const pools = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, lifetimeMs: 10 * HOUR }));
+    const pools = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, lifetimeMs: 10 * HOUR, uses: undefined }));
     world = new TokenWorld({ pools });
     for (const { name } of pools) await world.minter.reconcile(name, never);
     await world.clock.advance(4 * HOUR);

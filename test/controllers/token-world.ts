@@ -21,6 +21,8 @@ export class TokenWorld {
   readonly desk: TokenDesk;
   readonly minter: Minter;
   readonly cleaner: TokenCleaner;
+  /** How many nodes have used a token. */
+  readonly uses = new Map<string, number>();
   /** IDs of tokens that nobody needs any more. */
   readonly spent = new Set<string>();
   /** What the next draws are made of, 32 bytes each; after that every draw is another. */
@@ -46,8 +48,9 @@ export class TokenWorld {
     const shared = { tokens: secrets.view, publications, clock, telemetry, log };
     this.minter = new Minter({
       ...shared,
-      pools: options.pools ?? [{ name: 'workers', lifetimeMs: 10 * HOUR }],
+      pools: options.pools ?? [{ name: 'workers', lifetimeMs: 10 * HOUR, uses: undefined }],
       desk: this.desk,
+      usesOf: (id) => this.uses.get(id) ?? 0,
     });
     secrets.view.subscribe({ put: () => {}, gone: (token) => this.minter.gone(token) });
     this.cleaner = new TokenCleaner({

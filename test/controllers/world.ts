@@ -126,7 +126,11 @@ export class World {
     };
     const facts = new FactGatherer({
       ...noNodeFacts(),
-      records: { fresh: () => true, get: (node) => this.recordOf(node), othersInPool: () => 0 },
+      records: {
+        fresh: () => true,
+        get: (node) => ({ known: true, value: this.recordOf(node) }),
+        othersInPool: () => 0,
+      },
       nodes: { fresh: () => true, get: (name) => ({ name, uid: name, createdAt: 0, beingDeleted: false }) },
       tokens: tokens.view,
       access: new AccessByClass({ reviewer: this.access, clock, mode: options.accessReview ?? 'class' }),

@@ -207,6 +207,11 @@ describe('approver and signer on the real API server', function () {
   });
 
   describe('a renewal', () => {
+    before(async () => {
+      const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'ap-20' } };
+      await running().controlPlane.admin.must('POST', '/api/v1/nodes', node);
+    });
+
     it('by the node itself is issued', async () => {
       const { csr, reason } = await ask(
         running(),

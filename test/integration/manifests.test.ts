@@ -123,7 +123,7 @@ describe('the manifests on a real API server, and the service with the rights th
     const apply = ['apply', '--server-side', '--validate=strict', '-k'];
     for (const round of ['first', 'again']) {
       const said = await kubectl(...apply, join(MANIFESTS, 'base'));
-      expect(said.trim().split('\n'), round).to.have.length(14);
+      expect(said.trim().split('\n'), round).to.have.length(19);
       expect(said, round).not.to.match(/warning|error/i);
     }
     const said = await kubectl(...apply, join(MANIFESTS, 'overlays/example'), '--dry-run=server');

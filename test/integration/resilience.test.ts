@@ -256,6 +256,7 @@ describe('the service when things go wrong', function () {
     try {
       service = await running().start();
       for (const node of nodeNames('unbound', 5)) {
+        await admin.must('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: node } });
         const asNode = new HttpsClient(readKubeconfig(await nodeKubeconfig(node)));
         await asNode.must('POST', CSRS, csrBody(`csr-${node}`, buildCsrPem({ commonName: `system:node:${node}` })));
         await asNode.close();

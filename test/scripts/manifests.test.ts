@@ -121,11 +121,12 @@ describe('manifests/base', () => {
         verbs: ['approve', 'sign'],
       },
       { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+      { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
     ]);
   });
 
-  it('gives exactly the Secrets of kube-system and Events in default besides, and no other role', () => {
-    expect(manifests.filter(({ rules }) => rules !== undefined)).to.have.length(3);
+  it('gives exactly the Secrets of kube-system, Events, its own ConfigMaps and the Leases of nodes besides, and no other role', () => {
+    expect(manifests.filter(({ rules }) => rules !== undefined)).to.have.length(5);
     expect(one('Role')).to.deep.include({
       metadata: { name: 'kubelet-bootstrap', namespace: 'kube-system', labels: LABELS },
       rules: [
@@ -135,6 +136,16 @@ describe('manifests/base', () => {
     expect(one('Role', 'kubelet-bootstrap-events')).to.deep.include({
       metadata: { name: 'kubelet-bootstrap-events', namespace: 'default', labels: LABELS },
       rules: [{ apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] }],
+    });
+    expect(one('Role', 'kubelet-bootstrap-state')).to.deep.include({
+      metadata: { name: 'kubelet-bootstrap-state', namespace: 'kubelet-bootstrap', labels: LABELS },
+      rules: [
+        { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
+      ],
+    });
+    expect(one('Role', 'kubelet-bootstrap-leases')).to.deep.include({
+      metadata: { name: 'kubelet-bootstrap-leases', namespace: 'kube-node-lease', labels: LABELS },
+      rules: [{ apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get'] }],
     });
   });
 
@@ -153,6 +164,8 @@ describe('manifests/base', () => {
       ['ClusterRoleBinding', '', 'ClusterRole', 'kubelet-bootstrap', account],
       ['RoleBinding', 'kube-system', 'Role', 'kubelet-bootstrap', account],
       ['RoleBinding', 'default', 'Role', 'kubelet-bootstrap-events', account],
+      ['RoleBinding', 'kubelet-bootstrap', 'Role', 'kubelet-bootstrap-state', account],
+      ['RoleBinding', 'kube-node-lease', 'Role', 'kubelet-bootstrap-leases', account],
       ['ClusterRoleBinding', '', 'ClusterRole', 'system:node-bootstrapper', 'Group  system:bootstrappers'],
       ['ClusterRoleBinding', '', 'ClusterRole', `${csrs}:nodeclient`, 'Group  system:bootstrappers'],
       ['ClusterRoleBinding', '', 'ClusterRole', `${csrs}:selfnodeclient`, 'Group  system:nodes'],

@@ -33,7 +33,7 @@ function token(change: Partial<TokenRecord> = {}): TokenRecord {
 const live = (tokenId: string | undefined): PublicationState => ({ kind: 'live', version: 1, tokenId, updatedAt: NOW });
 const gone: PublicationState = { kind: 'gone', version: 2, tokenId: 'abcdef', updatedAt: NOW };
 const absent: PublicationState = { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
-const mint = (why: 'no token' | 'half-life' | 'not in Vault'): RotationStep => ({ kind: 'mint', why });
+const mint = (why: Extract<RotationStep, { kind: 'mint' }>['why']): RotationStep => ({ kind: 'mint', why });
 const wait = (untilMs: number): RotationStep => ({ kind: 'wait', untilMs });
 /** A token whose half life is over at `at`. */
 const halfOverAt = (at: number): TokenRecord => token({ expiresAt: at + DAY / 2 });
@@ -62,6 +62,17 @@ const ROWS: readonly (readonly [sentence: string, change: Partial<RotationInput>
     mint('half-life'),
   ],
   ['spreads rotations over the tenth before half-life', { spread: 1 }, wait(NOW + 0.4 * DAY)],
+  ['waits with a quarter of the uses left', { tokens: [token({ uses: 8 })], usesOf: () => 6 }, wait(NOW + DAY / 2)],
+  [
+    'rotates with less than a quarter of them left',
+    { tokens: [token({ uses: 8 })], usesOf: () => 7 },
+    mint('few uses left'),
+  ],
+  [
+    'rotates a token of one use after its use',
+    { tokens: [token({ uses: 1 })], usesOf: () => 1 },
+    mint('few uses left'),
+  ],
   ['rotates at once when the configured life was made three times as long', { lifetimeMs: 3 * DAY }, mint('half-life')],
   ['rotates later when it was halved', { lifetimeMs: DAY / 2 }, wait(NOW + 0.75 * DAY)],
   [
@@ -74,7 +85,15 @@ const ROWS: readonly (readonly [sentence: string, change: Partial<RotationInput>
 describe('tokens/rotation', () => {
   for (const [sentence, change, step] of ROWS) {
     it(sentence, () => {
-      const input = { now: NOW, tokens: [token()], published: live('abcdef'), lifetimeMs: DAY, spread: 0, ...change };
+      const input = {
+        now: NOW,
+        tokens: [token()],
+        published: live('abcdef'),
+        lifetimeMs: DAY,
+        usesOf: () => 0,
+        spread: 0,
+        ...change,
+      };
       expect(planRotation(input)).to.deep.equal(step);
     });
   }

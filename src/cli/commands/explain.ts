@@ -15,7 +15,7 @@ import { type CheckResult, explainChecks } from '../../policy/review.ts';
 import { describeViolations, reasonOf, type Verdict } from '../../policy/verdict.ts';
 import type { Csr, Store } from '../../ports.ts';
 import { systemClock } from '../../runtime/clock.ts';
-import { openCluster } from '../../wiring/connections.ts';
+import { openCluster, UNOBSERVED } from '../../wiring/connections.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption, formatTable } from '../output.ts';
 import { loadConfig, type SharedFlags } from '../settings.ts';
@@ -23,8 +23,6 @@ import { loadConfig, type SharedFlags } from '../settings.ts';
 export interface ExplainFlags extends SharedFlags {
   readonly output: string;
 }
-
-const UNOBSERVED = { onApiCall: (): void => {}, onVaultCall: (): void => {} };
 
 /**
  * Prints every check on one CSR with what it expected and what it found, and the verdict. Reads the cluster as it is

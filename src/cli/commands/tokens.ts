@@ -9,7 +9,7 @@ import { parseDuration } from '../../runtime/duration.ts';
 import { type Binding, describeBinding, groupOfBinding, isNodeName } from '../../tokens/binding.ts';
 import { formatToken, isTokenId } from '../../tokens/bootstrap-token.ts';
 import type { TokenRecord } from '../../tokens/token-secret.ts';
-import { openCluster, openTokenDesk, openVault, type Vault } from '../../wiring/connections.ts';
+import { openCluster, openTokenDesk, openVault, UNOBSERVED, type Vault } from '../../wiring/connections.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption, formatTable, formatYaml } from '../output.ts';
 import { loadConfig, type SharedFlags } from '../settings.ts';
@@ -48,7 +48,6 @@ const UNCOUNTED: Telemetry = {
   minted: () => {},
   mintFailed: () => {},
 };
-const UNOBSERVED = { onApiCall: (): void => {}, onVaultCall: (): void => {} };
 const SHORTEST_TTL_MS = 60_000;
 const LONGEST_TTL_MS = 365 * 24 * 3_600_000;
 

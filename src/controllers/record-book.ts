@@ -1,0 +1,235 @@
+import PQueue from 'p-queue';
+import { messageOf } from '../errors.ts';
+import { emptyRecord, type NodeRecord } from '../nodes/node-record.ts';
+import { withClientCertificate, withServingCertificate, withSight } from '../nodes/record-changes.ts';
+import { formatRecord, releaseChange, shardOf, type StoredRecord } from '../nodes/record-format.ts';
+import { presentedCertificate } from '../policy/credential-rules.ts';
+import type { Fact } from '../policy/facts.ts';
+import { nodeNameOfUser } from '../policy/request.ts';
+import {
+  CLIENT_SIGNER,
+  type Csr,
+  type Log,
+  SERVING_SIGNER,
+  type StateMap,
+  type StateMaps,
+  type Store,
+} from '../ports.ts';
+import { backoff, type Clock } from '../runtime/clock.ts';
+import type { NodeRecords } from './fact-gatherer.ts';
+
+export interface RecordBookOptions {
+  /** What is stored, as the watch shows it. */
+  readonly stored: Store<StateMap>;
+  readonly maps: StateMaps;
+  /** Addresses that a token vouched for when it was issued; undefined when it is gone. */
+  readonly vouchedBy: (tokenId: string) => readonly string[] | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** Changes of this long are written together: a certificate costs no write of its own (DESIGN D6). */
+const GROUP_MS = 1_000;
+const SHARDS_AT_ONCE = 4;
+const FIRST_RETRY_MS = 1_000;
+const MOST_RETRY_MS = 60_000;
+/** An approval that brought no certificate by then brings none. */
+const RESERVED_MS = 3_600_000;
+
+interface Reservation {
+  readonly pool: string;
+  readonly until: number;
+}
+
+/**
+ * What is remembered of nodes: what is stored, and over it what is not written yet (DESIGN D16). It is told of every
+ * issued CSR and writes records in groups; until then the CSR itself is the journal.
+ */
+export class RecordBook implements NodeRecords {
+  readonly #options: RecordBookOptions;
+  /** Records that differ from what the watch has shown. */
+  readonly #ahead = new Map<string, NodeRecord>();
+  readonly #dirty = new Set<string>();
+  readonly #reserved = new Map<string, Reservation>();
+  /** Told before the stored records were read. */
+  #early: Csr[] | undefined = [];
+  #timer: (() => void) | undefined;
+  #failures = 0;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(options: RecordBookOptions) {
+    this.#options = options;
+  }
+
+  /** To be called when the stored records were read completely for the first time. */
+  loaded(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const csr of early) this.saw(csr);
+  }
+
+  fresh(): boolean {
+    return this.#early === undefined && this.#options.stored.fresh();
+  }
+
+  get(node: string): Fact<NodeRecord | undefined> {
+    const stored = this.#storedOf(node);
+    const ahead = this.#ahead.get(node);
+    if (stored?.known === false) return stored;
+    if (ahead === undefined) return { known: true, value: stored?.value };
+    // Bans and releases are others' to write.
+    return { known: true, value: { ...ahead, ban: stored?.value.ban, release: stored?.value.release } };
+  }
+
+  /** Every record that can be read. */
+  *values(): Iterable<NodeRecord> {
+    for (const { records } of this.#options.stored.values()) {
+      for (const [node, record] of records) if (record.known && !this.#ahead.has(node)) yield record.value;
+    }
+    yield* this.#ahead.values();
+  }
+
+  othersInPool(pool: string, node: string, now: number): number {
+    const members = new Set<string>();
+    for (const record of this.values()) {
+      const valid = record.certificates.some(({ notAfter }) => now < notAfter);
+      if (valid && record.token?.pool === pool) members.add(record.node);
+    }
+    for (const [reserved, { pool: of, until }] of this.#reserved) {
+      if (until <= this.#options.clock.monotonic()) this.#reserved.delete(reserved);
+      else if (of === pool) members.add(reserved);
+    }
+    members.delete(node);
+    return members.size;
+  }
+
+  /** Counts the node as one of the pool until its certificate is on record, for an hour at most. */
+  reserve(node: string, pool: string): void {
+    this.#reserved.set(node, { pool, until: this.#options.clock.monotonic() + RESERVED_MS });
+  }
+
+  /** To be told of every new or changed CSR, and of a certificate right after it was written. Never throws. */
+  saw(csr: Csr): void {
+    if (this.#early !== undefined) {
+      this.#early.push(csr);
+      return;
+    }
+    this.#sight(csr);
+    const { certificate } = csr;
+    const node = nodeNameOfUser(certificate?.commonName ?? '');
+    if (certificate === undefined || node === undefined) return;
+    const { createdAt, requester, signerName } = csr;
+    const id = requester.username.startsWith('system:bootstrap:') ? requester.username.slice(17) : '';
+    const issued = { createdAt, requester, certificate, vouched: this.#options.vouchedBy(id) };
+    if (signerName === CLIENT_SIGNER) this.#change(node, (record) => withClientCertificate(record, issued));
+    if (signerName === SERVING_SIGNER) this.#change(node, (record) => withServingCertificate(record, issued));
+  }
+
+  /** The record of this certificate is stored, or there is nothing to store: the CSR is needed as a journal no more. */
+  isRecorded({ certificate, signerName, createdAt }: Csr): boolean {
+    const node = nodeNameOfUser(certificate?.commonName ?? '');
+    const kept = signerName === CLIENT_SIGNER || signerName === SERVING_SIGNER;
+    if (!kept || certificate === undefined || node === undefined) return true;
+    const stored = this.#storedOf(node);
+    if (stored?.known !== true) return stored !== undefined;
+    const { certificates, serving } = stored.value;
+    if (signerName === SERVING_SIGNER) return serving !== undefined && serving.notAfter >= certificate.notAfter;
+    return (
+      certificates.some(({ fingerprint }) => fingerprint === certificate.fingerprint) ||
+      (certificates.length > 1 && certificates.every(({ issuedAt }) => issuedAt >= createdAt))
+    );
+  }
+
+  /** To be told of every stored map that is new or changed: what it has caught up with is not ahead any more. */
+  stored({ records }: StateMap): void {
+    for (const [node, record] of records) {
+      const ahead = this.#ahead.get(node);
+      if (ahead === undefined || !record.known || this.#dirty.has(node)) continue;
+      if (formatRecord(ahead) === formatRecord(record.value)) this.#ahead.delete(node);
+    }
+  }
+
+  /** Writes what is not written yet. What fails is left for the next time, with back-off; never rejects. */
+  flush(signal: AbortSignal): Promise<void> {
+    this.#timer?.();
+    this.#timer = undefined;
+    this.#flushing = this.#flushing.then(() => this.#write(signal));
+    return this.#flushing;
+  }
+
+  #sight(csr: Csr): void {
+    const presented = presentedCertificate({ csr });
+    const node = nodeNameOfUser(csr.requester.username);
+    if (presented === undefined || node === undefined) return;
+    this.#change(node, (record) => withSight(record, presented, this.#options.clock.now()));
+  }
+
+  #change(node: string, change: (record: NodeRecord) => NodeRecord): void {
+    const { clock } = this.#options;
+    const known = this.get(node);
+    // Nothing is written over what cannot be read.
+    if (!known.known) return;
+    const before = known.value ?? emptyRecord(node);
+    const after = change(before);
+    if (after === before) return;
+    this.#ahead.set(node, after);
+    this.#dirty.add(node);
+    this.#reserved.delete(node);
+    this.#timer ??= clock.after(GROUP_MS, () => void this.flush(new AbortController().signal));
+  }
+
+  async #write(signal: AbortSignal): Promise<void> {
+    const shards = new Map<string, string[]>();
+    for (const node of this.#dirty) shards.set(shardOf(node), [...(shards.get(shardOf(node)) ?? []), node]);
+    const gate = new PQueue({ concurrency: SHARDS_AT_ONCE });
+    let failed = false;
+    for (const [shard, nodes] of shards) {
+      void gate.add(async () => {
+        failed = !(await this.#writeShard(shard, nodes, signal)) || failed;
+      });
+    }
+    await gate.onIdle();
+    this.#failures = failed ? this.#failures + 1 : 0;
+    if (!failed || signal.aborted) return;
+    const { clock, random } = this.#options;
+    const wait = backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, random);
+    this.#timer ??= clock.after(wait, () => void this.flush(new AbortController().signal));
+  }
+
+  async #writeShard(shard: string, nodes: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const { maps, log } = this.#options;
+    const changes: Record<string, string | null> = {};
+    const written = new Map<string, NodeRecord>();
+    for (const node of nodes) {
+      const record = this.#ahead.get(node);
+      if (record === undefined) continue;
+      changes[node] = formatRecord(record);
+      if (this.#usesUpRelease(node, record)) Object.assign(changes, releaseChange(node, undefined));
+      written.set(node, record);
+    }
+    try {
+      signal.throwIfAborted();
+      await maps.write(shard, changes, undefined, signal);
+      for (const [node, record] of written) if (this.#ahead.get(node) === record) this.#dirty.delete(node);
+      // The watch may have shown it already, and will not show it again.
+      const shown = this.#options.stored.get(shard);
+      if (shown !== undefined) this.stored(shown);
+      return true;
+    } catch (error) {
+      log.warn({ shard, nodes: nodes.length, error: messageOf(error) }, 'node records are not written yet');
+      return false;
+    }
+  }
+
+  /** One first certificate, and the release is over (DESIGN D9). */
+  #usesUpRelease(node: string, { token }: NodeRecord): boolean {
+    const stored = this.#storedOf(node);
+    if (stored?.known !== true || stored.value.release === undefined || token === undefined) return false;
+    return stored.value.token?.usedAt !== token.usedAt;
+  }
+
+  #storedOf(node: string): StoredRecord | undefined {
+    return this.#options.stored.get(shardOf(node))?.records.get(node);
+  }
+}

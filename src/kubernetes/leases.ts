@@ -1,0 +1,22 @@
+import { isRemote } from '../errors.ts';
+import type { NodeLeases } from '../ports.ts';
+import type { Transport } from './transport.ts';
+import { objectAt, timeAt } from './wire.ts';
+
+const NODE_LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
+
+/** The Leases that kubelets renew every 10 s. They are read one by one: a watch would bring every heartbeat. */
+export function nodeLeases(transport: Transport): NodeLeases {
+  return {
+    renewedAt: async (node, signal) => {
+      try {
+        const path = `${NODE_LEASES}/${encodeURIComponent(node)}`;
+        const lease = objectAt(await transport.call({ verb: 'get', resource: 'leases', path }, signal));
+        return timeAt(objectAt(lease['spec'])['renewTime']);
+      } catch (error) {
+        if (isRemote(error, 'NotFound')) return undefined;
+        throw error;
+      }
+    },
+  };
+}

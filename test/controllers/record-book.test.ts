@@ -1,0 +1,240 @@
+import { expect } from 'chai';
+import { beforeEach, describe, it } from 'mocha';
+import { RecordBook } from '../../src/controllers/record-book.ts';
+import { emptyRecord, type NodeRecord } from '../../src/nodes/node-record.ts';
+import { banChange, formatRecord, releaseChange, shardOf } from '../../src/nodes/record-format.ts';
+import type { IssuedCertificate } from '../../src/pki/certificate-summary.ts';
+import { CLIENT_SIGNER, type Csr, SERVING_SIGNER } from '../../src/ports.ts';
+import { goodCsr } from '../policy/good-request.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { Calls, remoteError, Reports } from '../support/memory-ports.ts';
+import { MemoryState } from '../support/memory-state.ts';
+import { bootstrapUser, HOUR, never, nodeUser } from './world.ts';
+
+const NODE = 'worker-1';
+const POOL_USER = bootstrapUser({ kind: 'pool', pool: 'workers' });
+const print = (number: number): string => String(number).padStart(64, '0');
+
+describe('controllers/record-book', () => {
+  let calls: Calls;
+  let state: MemoryState;
+  let clock: FakeClock;
+  let reports: Reports;
+  let book: RecordBook;
+  beforeEach(() => {
+    calls = new Calls();
+    state = new MemoryState(calls);
+    clock = new FakeClock();
+    reports = new Reports();
+    book = newBook();
+  });
+
+  function newBook(loaded = true): RecordBook {
+    const made = new RecordBook({
+      stored: state.view,
+      maps: state,
+      vouchedBy: (id) => (id === 'abcdef' ? ['10.0.0.1'] : undefined),
+      clock,
+      random: () => 0.5,
+      log: reports.log,
+    });
+    state.subscribe((map) => made.stored(map));
+    if (loaded) made.loaded();
+    return made;
+  }
+
+  function issued(number: number, change: Partial<Csr> = {}, certificate: Partial<IssuedCertificate> = {}): Csr {
+    const node = certificate.commonName ?? `system:node:${NODE}`;
+    return goodCsr('bootstrap', {
+      csr: {
+        name: `csr-${number}`,
+        createdAt: clock.now() + number,
+        requester: bootstrapUser(),
+        issued: true,
+        certificate: {
+          fingerprint: print(number),
+          key: 'key',
+          commonName: node,
+          notAfter: clock.now() + 24 * HOUR + number,
+          issuer: 'ca',
+          addresses: [],
+          ...certificate,
+        },
+        ...change,
+      },
+    });
+  }
+
+  function recordOf(node = NODE, of = book): NodeRecord | undefined {
+    const record = of.get(node);
+    if (!record.known) throw new Error(record.why);
+    return record.value;
+  }
+  const writes = (): string[] => calls.made.filter((call) => call.startsWith('write'));
+  const ofNode = (node: string): Partial<IssuedCertificate> => ({ commonName: `system:node:${node}` });
+  const seenWith = (number: number): Csr => {
+    const id = { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${print(number)}`] };
+    return goodCsr('renewal', { csr: { requester: { ...nodeUser(), extra: id } } });
+  };
+
+  it('knows of a certificate at once, and writes it within a second', async () => {
+    book.saw(issued(1));
+    expect(recordOf()?.certificates[0]?.fingerprint).to.equal(print(1));
+    expect(recordOf()).to.deep.include({ addresses: ['10.0.0.1'] });
+    expect(writes()).to.deep.equal([]);
+    await clock.advance(1_000);
+    expect(state.dataOf(shardOf(NODE))[NODE]).to.equal(formatRecord(recordOf() ?? emptyRecord(NODE)));
+  });
+
+  it('writes many nodes with one write a shard', async () => {
+    for (let number = 0; number < 500; number += 1) {
+      book.saw(issued(number, {}, { ...ofNode(`n-${number}`), fingerprint: print(number) }));
+    }
+    await clock.advance(1_000);
+    expect(writes().length).to.be.at.most(64);
+    expect(state.names.flatMap((name) => Object.keys(state.dataOf(name)))).to.have.length(500);
+  });
+
+  it('writes nothing for what is on record, whatever the watch tells again', async () => {
+    book.saw(issued(1));
+    await clock.advance(1_000);
+    calls.made.length = 0;
+    for (const _round of [1, 2]) {
+      book.saw(issued(1, { createdAt: clock.now() - 999 }));
+      state.show();
+      await clock.advance(2_000);
+    }
+    expect(writes()).to.deep.equal([]);
+    expect(recordOf()?.certificates).to.have.length(1);
+  });
+
+  it('keeps what could not be written, and writes it later', async () => {
+    calls.fail('write state', remoteError('Unavailable'));
+    book.saw(issued(1));
+    await clock.advance(1_000);
+    expect(state.names).to.deep.equal([]);
+    expect(recordOf()?.certificates).to.have.length(1);
+    await clock.advance(60_000);
+    expect(state.names).to.deep.equal([shardOf(NODE)]);
+  });
+
+  it('writes what it has when it stops', async () => {
+    book.saw(issued(1));
+    await book.flush(never);
+    expect(state.names).to.deep.equal([shardOf(NODE)]);
+  });
+
+  it('needs the CSR as a journal until the watch shows the record', async () => {
+    const csr = issued(1);
+    book.saw(csr);
+    expect(book.isRecorded(csr)).to.equal(false);
+    await clock.advance(1_000);
+    expect(book.isRecorded(csr)).to.equal(false);
+    state.show();
+    expect(book.isRecorded(csr)).to.equal(true);
+  });
+
+  it('needs no CSR of which nothing goes on record', () => {
+    expect(book.isRecorded(issued(1, { certificate: undefined }))).to.equal(true);
+    expect(book.isRecorded(issued(1, {}, { commonName: 'somebody' }))).to.equal(true);
+    expect(book.isRecorded(issued(1, { signerName: 'example.com/other' }))).to.equal(true);
+  });
+
+  it('needs an old CSR no more when two newer certificates are stored', async () => {
+    for (const number of [1, 2, 3]) book.saw(issued(number));
+    await clock.advance(1_000);
+    state.show();
+    for (const number of [1, 2, 3]) {
+      expect(book.isRecorded(issued(number, { createdAt: clock.now() - 1_000 + number })), `${number}`).to.equal(true);
+    }
+  });
+
+  it('takes down after a restart what was not written, and loses nothing that was', async () => {
+    book.saw(issued(1));
+    await clock.advance(1_000);
+    state.show();
+    const again = newBook(false);
+    expect(again.fresh()).to.equal(false);
+    again.saw(issued(2, { createdAt: clock.now(), requester: nodeUser() }));
+    again.loaded();
+    expect(again.fresh()).to.equal(true);
+    expect(recordOf(NODE, again)?.certificates.map(({ fingerprint }) => fingerprint)).to.deep.equal([
+      print(2),
+      print(1),
+    ]);
+    expect(recordOf(NODE, again)).to.deep.include({ adopted: false });
+  });
+
+  it('sees a node by the certificate that it comes with', async () => {
+    book.saw(issued(1));
+    book.saw(seenWith(2));
+    expect(recordOf()?.token?.seenAt).to.equal(undefined);
+    await clock.advance(500);
+    book.saw(seenWith(1));
+    expect(recordOf()?.token?.seenAt).to.equal(clock.now());
+  });
+
+  it('takes bans and releases as they are stored, and never overwrites them', async () => {
+    book.saw(issued(1));
+    const ban = { since: 1, reason: 'x' };
+    await state.write(
+      shardOf(NODE),
+      { ...banChange(NODE, ban), ...releaseChange('n', { until: 5 }) },
+      undefined,
+      never,
+    );
+    state.show();
+    expect(recordOf()?.ban).to.deep.equal(ban);
+    await clock.advance(1_000);
+    state.show();
+    expect(recordOf()?.ban).to.deep.equal(ban);
+    expect(recordOf('n')).to.deep.equal(shardOf('n') === shardOf(NODE) ? recordOf('n') : undefined);
+  });
+
+  it('uses up a release with the first certificate after it, and not with a renewal', async () => {
+    const release = (): Promise<unknown> =>
+      state.write(shardOf(NODE), releaseChange(NODE, { until: clock.now() + HOUR }), undefined, never);
+    book.saw(issued(1));
+    await clock.advance(1_000);
+    await release();
+    state.show();
+    book.saw(issued(5_000, { requester: nodeUser() }));
+    await clock.advance(1_000);
+    state.show();
+    expect(recordOf()?.release).to.not.equal(undefined);
+    book.saw(issued(9_000));
+    await clock.advance(1_000);
+    state.show();
+    expect(recordOf()?.release).to.equal(undefined);
+  });
+
+  it('says that a record is unreadable, and writes nothing over it', async () => {
+    await state.write(shardOf(NODE), { [NODE]: '{' }, undefined, never);
+    state.show();
+    book.saw(issued(1));
+    expect(book.get(NODE)).to.include({ known: false });
+    await clock.advance(5_000);
+    expect(state.dataOf(shardOf(NODE))).to.deep.equal({ [NODE]: '{' });
+    expect(book.isRecorded(issued(1))).to.equal(true);
+  });
+
+  it('counts the nodes of a pool: with a valid certificate, or with a place reserved', async () => {
+    book.saw(issued(1, { requester: POOL_USER }, ofNode('n-1')));
+    book.saw(issued(2, { requester: POOL_USER }, { ...ofNode('n-2'), notAfter: clock.now() }));
+    book.saw(issued(3, {}, ofNode('n-3')));
+    book.reserve('n-4', 'workers');
+    book.reserve('n-5', 'others');
+    expect(book.othersInPool('workers', 'n-9', clock.now())).to.equal(2);
+    expect(book.othersInPool('workers', 'n-1', clock.now())).to.equal(1);
+    await clock.advance(HOUR);
+    expect(book.othersInPool('workers', 'n-9', clock.now())).to.equal(1);
+  });
+
+  it('takes down the addresses of serving certificates', () => {
+    book.saw(issued(1, { signerName: SERVING_SIGNER }, { addresses: ['10.0.0.7'] }));
+    expect(recordOf()?.serving?.addresses).to.deep.equal(['10.0.0.7']);
+    expect(recordOf()?.certificates).to.deep.equal([]);
+    book.saw(issued(2, { signerName: CLIENT_SIGNER }));
+    expect(recordOf()?.serving?.addresses).to.deep.equal(['10.0.0.7']);
+  });
+});
