@@ -78,13 +78,14 @@ describe('the service when things go wrong', function () {
           most = Math.max(most, Number(value));
         for (const [, value] of body.matchAll(/^kubelet_bootstrap_queue_depth\{[^}]*\} (\d+)$/gm))
           deepest = Math.max(deepest, Number(value));
-        return (await service?.metric('kubelet_bootstrap_issue_seconds_count')) === 500;
+        return ((await service?.metric('kubelet_bootstrap_issue_seconds_count')) ?? 0) >= 500;
       },
       5,
     );
     expect(most).to.be.within(1, 4);
     expect(deepest).to.be.greaterThan(4);
-    expect(await issued('bounded')).to.have.lengthOf(500);
+    // Others' CSRs may be among those that were counted.
+    await allIssued('bounded', 500);
   });
 
   it('killed amid 200 CSRs and started again, issues every one exactly once', async () => {
