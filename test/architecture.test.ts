@@ -18,7 +18,10 @@ const PURE_PACKAGES = ['node:crypto', 'node:net', '@peculiar/'];
 const LAYERS: Readonly<Record<string, Layer>> = {
   'bootstrap-token': { layers: ['main'], packages: [] },
   main: { layers: ['cli'], packages: ['node:path'] },
-  cli: { layers: [...SERVICE, 'app', 'wiring', 'config-schema'], packages: ['commander', 'yaml', 'node:fs'] },
+  cli: {
+    layers: [...SERVICE, 'app', 'wiring', 'config-schema'],
+    packages: ['commander', 'yaml', 'node:fs', 'node:path'],
+  },
   app: { layers: [...SERVICE, 'wiring'], packages: [] },
   wiring: { layers: SERVICE, packages: ['node:crypto', 'node:fs'] },
   config: { layers: ['config-schema', 'policy', 'errors'], packages: ['yaml', 'zod'] },

@@ -12,7 +12,7 @@ import { RUN_OPTIONS, SHARED_OPTIONS, VAULT_ENVIRONMENT } from '../src/cli/setti
 import { configSchema } from '../src/config-schema.ts';
 import { policyOf, readConfig } from '../src/config.ts';
 import { Metrics } from '../src/ops/metrics.ts';
-import { APPROVAL_REASONS, REASONS } from '../src/policy/reasons.ts';
+import { APPROVAL_REASONS, REASONS, REMARKS } from '../src/policy/reasons.ts';
 import type { RequestPath } from '../src/policy/verdict.ts';
 import { wellFormed } from '../src/policy/shared-rules.ts';
 import { CHECKS } from '../src/policy/review.ts';
@@ -75,7 +75,11 @@ const metricRows = metrics.registry
 
 const io = { out: () => {}, err: () => {}, env: {}, interrupted: new AbortController().signal };
 const commands = [serviceProgram(io), tokenProgram(io)].flatMap((program) =>
-  program.commands.map((command) => ({ program: program.name(), command })),
+  program.commands.flatMap((command) =>
+    command.commands.length === 0
+      ? [{ program: program.name(), command }]
+      : command.commands.map((inner) => ({ program: `${program.name()} ${command.name()}`, command: inner })),
+  ),
 );
 const flagsOf = (command: Command): string[] => command.options.map(({ flags }) => flags);
 
@@ -184,6 +188,15 @@ describe('README.md', () => {
     holds('## Metrics', ['Name', 'Type', 'Labels', 'Meaning'], metricRows);
     const known = metricRows.map(([name = '']) => name.slice(1, -1));
     for (const [name] of README.matchAll(/\bkubelet_bootstrap_[a-z_]*[a-z]/g)) expect(known).to.include(name);
+  });
+
+  it('lists the remarks', () => {
+    const rows = Object.entries(REMARKS).map(([name, { alarm, meaning }]) => [
+      code(name),
+      alarm ? 'yes' : 'no',
+      meaning,
+    ]);
+    holds('### Remarks', ['Code', 'Event', 'Meaning'], rows);
   });
 
   it('lists the rights of the service and of the nodes', () => {
