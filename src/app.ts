@@ -1,5 +1,5 @@
 /** The composition root: from a config to the wired service. */
-import type { Config } from './config.ts';
+import { breadthOf, type Config, runningControllers } from './config.ts';
 import { messageOf } from './errors.ts';
 import { tokenListWatch } from './kubernetes/token-secrets.ts';
 import type { HealthCheck } from './ops/health.ts';
@@ -50,7 +50,9 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
   const stop = await startAll([server, ...parts], (name, error) => {
     log.error({ part: name, error: messageOf(error) }, 'part did not stop cleanly');
   });
-  log.info({ controllers: config.controllers, opsPort }, 'service started');
+  const controllers = [...runningControllers(config)];
+  for (const { path, message } of breadthOf(config)) log.warn({ path }, `admits nearly everything: ${message}`);
+  log.info({ mode: config.mode, controllers, opsPort }, 'service started');
   return { opsPort, stop: () => stop(deadline(config.ops.shutdown)) };
 }
 
@@ -139,7 +141,7 @@ function healthChecks(
     check: () => (informer.fresh() ? undefined : 'no complete, recent copy of the objects'),
   }));
   if (vault !== undefined) checks.push({ name: 'vault', check: (signal) => vault.session.check(signal) });
-  if (config.controllers.includes('signer')) {
+  if (runningControllers(config).has('signer')) {
     checks.push({
       name: 'authority',
       check: async (signal) => {

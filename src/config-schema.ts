@@ -14,6 +14,9 @@ const YEAR = 365 * 24 * HOUR;
 export const CONTROLLERS = ['minter', 'approver', 'signer', 'cleaner'] as const;
 export type ControllerName = (typeof CONTROLLERS)[number];
 
+export const MODES = ['enforce', 'observe', 'approve-only', 'sign-only'] as const;
+export type Mode = (typeof MODES)[number];
+
 const DURATION_WANTED = 'must be a duration such as 90s, 15m or 1h30m';
 
 /** A Go duration within bounds, read into milliseconds. */
@@ -83,6 +86,8 @@ const pool = z.strictObject({
     .enum(['whenCertificateExpired', 'whenStale', 'never'])
     .default('whenCertificateExpired')
     .describe("When the pool's token may replace a node that is there and not alive"),
+  admitsAnyName: z.boolean().default(false).describe('Acknowledges a pattern that every name matches'),
+  admitsAnyAddress: z.boolean().default(false).describe('Acknowledges ranges that cover half of all addresses'),
   controlPlane: z.boolean().default(false).describe('Its nodes may have names of `controlPlane.nodeNames`'),
   lifetime: z
     .strictObject({
@@ -154,6 +159,8 @@ const retention = z.strictObject({
   superseded: duration(0, YEAR).default(HOUR).describe('Without a decision, and the same requester made a newer one'),
 });
 
+const waitOrDeny = z.enum(['wait', 'deny']);
+
 /** The whole config file. */
 export const configSchema = z.strictObject({
   kubernetes: z
@@ -175,13 +182,20 @@ export const configSchema = z.strictObject({
     .min(1)
     .default([...CONTROLLERS])
     .describe('Which controllers run'),
+  mode: z
+    .enum(MODES)
+    .default('enforce')
+    .describe('enforce; observe: decide and write nothing; approve-only: another signs; sign-only: others approve'),
   approver: z
     .strictObject({
       concurrency: concurrency.default(16).describe('CSRs that are decided on at the same time'),
       onViolation: z
-        .enum(['wait', 'deny'])
+        .union([
+          waitOrDeny,
+          z.strictObject({ form: waitOrDeny, identity: waitOrDeny, names: waitOrDeny, terms: waitOrDeny }).partial(),
+        ])
         .default('wait')
-        .describe('What becomes of a CSR that can never be right; a denied kubelet makes 28 times more CSRs'),
+        .describe('wait or deny, for everything or by class of the reason; a denied kubelet makes 28 times more CSRs'),
       accessReview: z.enum(['class', 'full']).default('class').describe('Ask RBAC by class, or for every requester'),
       longestRequest: duration(10 * MINUTE, 100 * YEAR)
         .default(YEAR)
@@ -204,6 +218,7 @@ export const configSchema = z.strictObject({
       enabled: z.boolean().default(true).describe('Whether serving certificates are approved and signed'),
       dnsSuffixes: z.array(dnsSuffix).default([]).describe('Names besides <node> itself: <node>.<suffix>'),
       addressRanges: ranges.optional().describe('Where the addresses of nodes lie, as CIDRs; there is no default'),
+      admitsAnyAddress: z.boolean().default(false).describe('Acknowledges ranges that cover half of all addresses'),
     })
     .prefault({}),
   signer: z

@@ -178,8 +178,8 @@ describe('README.md', () => {
   });
 
   it('lists every reason code', () => {
-    const rows = Object.entries(REASONS).map(([name, { final, mend }]) => [code(name), final ? 'yes' : 'no', mend]);
-    holds('### Reason codes', ['Code', 'Final', 'What the owner of the node should do'], rows);
+    const rows = Object.entries(REASONS).map(([name, { class: of, mend }]) => [code(name), of, mend]);
+    holds('### Reason codes', ['Code', 'Class', 'What the owner of the node should do'], rows);
     const approvals = Object.entries(APPROVAL_REASONS).map(([path, reason]) => [code(reason), path]);
     holds('### Reasons of approvals', ['Reason', 'Path'], approvals);
   });

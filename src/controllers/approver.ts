@@ -14,6 +14,8 @@ export interface ApproverOptions {
   readonly decider: Decider;
   readonly writer: CsrWriter;
   readonly seats: Seats;
+  /** Decides and reports, and writes nothing (mode `observe`). */
+  readonly observes: boolean;
   /** Told of every CSR right after its approval, with the version that the write gave it. */
   readonly onApproved: (csr: Csr) => void;
   readonly events: EventSink;
@@ -26,11 +28,18 @@ const ACCESS_AGAIN_MS = 30_000;
 const LOOK_AGAIN_MS = 5 * 60_000;
 const TAKEN_AGAIN_MS = 1_000;
 
+const MESSAGES = {
+  deciding: { approve: 'CSR approved', deny: 'CSR denied', wait: 'CSR left waiting' },
+  observing: { approve: 'CSR would be approved', deny: 'CSR would be denied', wait: 'CSR would be left waiting' },
+} as const;
+
 /** Decides on pending CSRs of the kubelet signers: one PUT to `/approval`, or none at all. */
 export class Approver {
   readonly #options: ApproverOptions;
   /** Decided by us, until the watch shows it: what is read meanwhile is old. */
   readonly #decided = new Set<string>();
+  /** Mode `observe`: by name, until they were judged and are settled. */
+  readonly #captured = new Map<string, RequestView>();
   /** The last reason that a waiting CSR was reported with. */
   readonly #reported = new Map<string, string>();
   /** Their Events were too many at that time. */
@@ -43,17 +52,22 @@ export class Approver {
   /** To be told when a CSR is settled or gone. */
   forget(csr: Csr): void {
     this.#decided.delete(csr.uid);
+    // One that was not judged yet is kept until it is.
+    if (this.#reported.has(csr.uid)) this.#captured.delete(csr.name);
     this.#reported.delete(csr.uid);
     this.#untold.delete(csr.uid);
   }
 
   /** Decides on the CSR of that name. Answers in how many ms it wants to look again, if at all. Throws to be retried. */
   async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
-    const csr = this.#options.csrs.get(name);
-    if (csr === undefined || stateOf(csr) !== 'pending' || this.#decided.has(csr.uid)) return undefined;
-    const request = this.#options.pending.view(csr);
+    const request = this.#options.observes ? this.#captured.get(name) : this.#undecided(name);
+    if (request === undefined) return undefined;
     const decision = await this.#options.decider.decide(request, signal);
     const { verdict } = decision;
+    if (this.#options.observes) {
+      this.#observe(request, verdict);
+      return LOOK_AGAIN_MS;
+    }
     // Somebody took the last one since: what is known now says so.
     if (verdict.kind === 'approve' && !(await this.#options.seats.take(request, decision, signal)))
       return TAKEN_AGAIN_MS;
@@ -65,6 +79,28 @@ export class Approver {
     }
     await this.#write(request, verdict, signal);
     return undefined;
+  }
+
+  /** In mode `observe`, to be given every pending CSR: whoever decides on it may be faster than this service. */
+  capture(request: RequestView): void {
+    if (!this.#captured.has(request.csr.name)) this.#captured.set(request.csr.name, request);
+  }
+
+  #undecided(name: string): RequestView | undefined {
+    const csr = this.#options.csrs.get(name);
+    if (csr === undefined || stateOf(csr) !== 'pending' || this.#decided.has(csr.uid)) return undefined;
+    return this.#options.pending.view(csr);
+  }
+
+  /** Says what it would have done, and forgets a request that somebody else has settled. */
+  #observe(request: RequestView, verdict: Verdict): void {
+    const { uid, name } = request.csr;
+    const key = `${verdict.kind} ${verdict.kind === 'approve' ? '' : describeViolations(verdict.violations)}`;
+    const known = this.#reported.get(uid) === key;
+    const now = this.#options.csrs.get(name);
+    if (now?.uid !== uid || stateOf(now) !== 'pending') this.#captured.delete(name);
+    else this.#reported.set(uid, key);
+    if (!known) this.#report(request, verdict);
   }
 
   async #write(request: RequestView, verdict: Exclude<Verdict, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
@@ -102,6 +138,7 @@ export class Approver {
     const { csr } = request;
     const reason = reasonOf(verdict);
     telemetry.decided(csr.signerName, verdict.kind, reason);
+    const said = MESSAGES[this.#options.observes ? 'observing' : 'deciding'][verdict.kind];
     const fields = {
       csr: csr.name,
       signer: csr.signerName,
@@ -111,14 +148,11 @@ export class Approver {
       reason,
     };
     if (verdict.kind === 'approve') {
-      log.info({ ...fields, remarks: verdict.remarks.map(({ code }) => code) }, 'CSR approved');
+      log.info({ ...fields, remarks: verdict.remarks.map(({ code }) => code) }, said);
       this.#remark(request, verdict);
       return;
     }
-    log.warn(
-      { ...fields, violations: verdict.violations },
-      verdict.kind === 'deny' ? 'CSR denied' : 'CSR left waiting',
-    );
+    log.warn({ ...fields, violations: verdict.violations }, said);
     this.#tell(request, verdict);
   }
 

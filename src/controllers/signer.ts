@@ -4,12 +4,11 @@ import { type CertificatePlan, planCertificate, planValidity } from '../pki/cert
 import { stateOf } from '../policy/csr-state.ts';
 import type { Facts } from '../policy/facts.ts';
 import { poolOfNode } from '../policy/pool-of-node.ts';
-import { REASONS } from '../policy/reasons.ts';
+import { isFinal } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import {
   type Authority,
-  CLIENT_SIGNER,
   type CertificateSigner,
   type Csr,
   type CsrWriter,
@@ -114,10 +113,9 @@ export class Signer {
     return undefined;
   }
 
-  #plan({ csr, reading, nodeName }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
+  #plan({ csr, reading, nodeName, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
     // An approve verdict promises both; the types cannot know.
     if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
-    const usage = csr.signerName === CLIENT_SIGNER ? 'client' : 'serving';
     const validity = planValidity({
       now: this.#options.clock.now(),
       lifetimeMs: this.#options.lifetime(usage, poolOfNode(csr, facts)),
@@ -137,7 +135,7 @@ export class Signer {
     const reason = reasonOf(verdict);
     const message = describeViolations(verdict.violations);
     const unsure = verdict.violations.some(({ code }) => code === 'FactUnavailable');
-    if (!unsure && verdict.violations.some(({ code }) => REASONS[code].final)) {
+    if (!unsure && verdict.violations.some(({ code }) => isFinal(code))) {
       const written = await this.#settle(csr, () => writer.fail(csr, reason, message, signal));
       if (written !== 'written') return againAfter(written);
       telemetry.failed(csr.signerName, reason);
