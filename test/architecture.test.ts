@@ -26,7 +26,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   wiring: { layers: SERVICE, packages: ['node:crypto', 'node:fs'] },
   config: { layers: ['config-schema', 'policy', 'errors'], packages: ['yaml', 'zod'] },
   'config-schema': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
-  controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue'] },
+  controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto'] },
   ops: { layers: [...INNER, 'runtime'], packages: ['pino', 'prom-client', 'node:http', 'node:net'] },
   kubernetes: {
     layers: [...INNER, 'runtime'],

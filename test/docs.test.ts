@@ -15,9 +15,10 @@ import { Metrics } from '../src/ops/metrics.ts';
 import { APPROVAL_REASONS, REASONS, REMARKS } from '../src/policy/reasons.ts';
 import type { RequestPath } from '../src/policy/verdict.ts';
 import { wellFormed } from '../src/policy/shared-rules.ts';
-import { CHECKS } from '../src/policy/review.ts';
+import { CHECKS, review } from '../src/policy/review.ts';
 import { formatDuration } from '../src/runtime/duration.ts';
 import { ruleInput } from './policy/good-request.ts';
+import { decisionFields } from '../src/controllers/decision-log.ts';
 import { TABLES } from './policy/tables.ts';
 import { code, codes, holds, prose, read, README, ROOT, section } from './support/readme.ts';
 
@@ -188,6 +189,16 @@ describe('README.md', () => {
     holds('## Metrics', ['Name', 'Type', 'Labels', 'Meaning'], metricRows);
     const known = metricRows.map(([name = '']) => name.slice(1, -1));
     for (const [name] of README.matchAll(/\bkubelet_bootstrap_[a-z_]*[a-z]/g)) expect(known).to.include(name);
+  });
+
+  it('lists the fields of a decision', () => {
+    const { request, facts } = ruleInput('bootstrap');
+    const fields = decisionFields(request, { facts, verdict: review(ruleInput('bootstrap')) });
+    const named = section('### Decision log')
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+      .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([A-Za-z]+)`/g)].map(([, name]) => name));
+    expect(named).to.deep.equal(Object.keys(fields));
   });
 
   it('lists the remarks', () => {

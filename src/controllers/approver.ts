@@ -4,7 +4,8 @@ import { REMARKS } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import type { Csr, CsrWriter, EventSink, Log, Store, Telemetry } from '../ports.ts';
-import { type Decider, sourceOf } from './decider.ts';
+import { decisionFields } from './decision-log.ts';
+import { type Decider, type Decision, sourceOf } from './decider.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import type { Seats } from './seats.ts';
 
@@ -65,19 +66,19 @@ export class Approver {
     const decision = await this.#options.decider.decide(request, signal);
     const { verdict } = decision;
     if (this.#options.observes) {
-      this.#observe(request, verdict);
+      this.#observe(request, decision);
       return LOOK_AGAIN_MS;
     }
     // Somebody took the last one since: what is known now says so.
     if (verdict.kind === 'approve' && !(await this.#options.seats.take(request, decision, signal)))
       return TAKEN_AGAIN_MS;
     if (verdict.kind === 'wait') {
-      this.#reportWaiting(request, verdict);
+      this.#reportWaiting(request, decision, verdict);
       return verdict.violations.some(({ code }) => code === 'AccessNotGranted' || code === 'FactUnavailable')
         ? ACCESS_AGAIN_MS
         : LOOK_AGAIN_MS;
     }
-    await this.#write(request, verdict, signal);
+    await this.#write(request, decision, verdict, signal);
     return undefined;
   }
 
@@ -93,17 +94,23 @@ export class Approver {
   }
 
   /** Says what it would have done, and forgets a request that somebody else has settled. */
-  #observe(request: RequestView, verdict: Verdict): void {
+  #observe(request: RequestView, decision: Decision): void {
+    const { verdict } = decision;
     const { uid, name } = request.csr;
     const key = `${verdict.kind} ${verdict.kind === 'approve' ? '' : describeViolations(verdict.violations)}`;
     const known = this.#reported.get(uid) === key;
     const now = this.#options.csrs.get(name);
     if (now?.uid !== uid || stateOf(now) !== 'pending') this.#captured.delete(name);
     else this.#reported.set(uid, key);
-    if (!known) this.#report(request, verdict);
+    if (!known) this.#report(request, decision);
   }
 
-  async #write(request: RequestView, verdict: Exclude<Verdict, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
+  async #write(
+    request: RequestView,
+    decision: Decision,
+    verdict: Exclude<Verdict, { kind: 'wait' }>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { writer, onApproved } = this.#options;
     const { csr } = request;
     const approves = verdict.kind === 'approve';
@@ -113,7 +120,7 @@ export class Approver {
       // Unless the watch was faster, and has shown it already.
       const shown = this.#options.csrs.get(csr.name);
       if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);
-      this.#report(request, verdict);
+      this.#report(request, decision);
       if (approves) onApproved(written);
     } catch (error) {
       // Somebody else wrote or deleted it: the watch brings what it is now.
@@ -122,37 +129,29 @@ export class Approver {
     }
   }
 
-  #reportWaiting(request: RequestView, verdict: Extract<Verdict, { kind: 'wait' }>): void {
+  #reportWaiting(request: RequestView, decision: Decision, verdict: Extract<Verdict, { kind: 'wait' }>): void {
     const key = describeViolations(verdict.violations);
     const { uid } = request.csr;
     if (this.#reported.get(uid) !== key) {
       this.#reported.set(uid, key);
-      this.#report(request, verdict);
+      this.#report(request, decision);
     } else if (this.#untold.has(uid)) {
       this.#tell(request, verdict);
     }
   }
 
-  #report(request: RequestView, verdict: Verdict): void {
-    const { telemetry, log } = this.#options;
-    const { csr } = request;
-    const reason = reasonOf(verdict);
-    telemetry.decided(csr.signerName, verdict.kind, reason);
-    const said = MESSAGES[this.#options.observes ? 'observing' : 'deciding'][verdict.kind];
-    const fields = {
-      csr: csr.name,
-      signer: csr.signerName,
-      requester: csr.requester.username,
-      node: request.nodeName,
-      verdict: verdict.kind,
-      reason,
-    };
+  #report(request: RequestView, decision: Decision): void {
+    const { telemetry, log, observes } = this.#options;
+    const { verdict } = decision;
+    telemetry.decided(request.csr.signerName, verdict.kind, reasonOf(verdict));
+    const fields = { ...decisionFields(request, decision) };
+    const said = MESSAGES[observes ? 'observing' : 'deciding'][verdict.kind];
     if (verdict.kind === 'approve') {
-      log.info({ ...fields, remarks: verdict.remarks.map(({ code }) => code) }, said);
+      log.info(fields, said);
       this.#remark(request, verdict);
       return;
     }
-    log.warn({ ...fields, violations: verdict.violations }, said);
+    log.warn(fields, said);
     this.#tell(request, verdict);
   }
 

@@ -142,6 +142,7 @@ export function certificateUntil(notAfter: number): IssuedCertificate {
     fingerprint: HELD,
     key: 'e'.repeat(64),
     commonName: `system:node:${NODE}`,
+    serial: '01',
     notAfter,
     issuer: '',
     addresses: [],
