@@ -11,6 +11,7 @@ import type { Controller } from './runtime/controller.ts';
 import type { Informer } from './runtime/informer.ts';
 import { type Part, startAll } from './runtime/lifecycle.ts';
 import type { TokenRecord } from './tokens/token-secret.ts';
+import { addressSide } from './wiring/addresses.ts';
 import { openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
@@ -86,7 +87,8 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     authorityNotAfter = notAfter;
   });
   const state = nodeState(context, cluster.transport, tokens);
-  csrs = csrSide(context, cluster.transport, tokens, state, backend);
+  const addresses = await addressSide(context, cluster.transport, state);
+  csrs = csrSide(context, cluster.transport, tokens, state, addresses.sources, backend);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
   const minted: TokenSide =
     vault === undefined
@@ -117,8 +119,11 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     close,
     ...watches.map(partOfInformer),
     ...state.parts,
+    ...addresses.parts,
     ...csrs.parts,
-    ...controllers.map((controller) => partOfController(controller, Promise.all(watches.map(({ synced }) => synced)))),
+    ...controllers.map((controller) =>
+      partOfController(controller, Promise.all([addresses.tried, ...watches.map(({ synced }) => synced)])),
+    ),
     ...minted.parts,
   ];
   const readiness = healthChecks(config, watches, vault, backend);

@@ -1,11 +1,21 @@
 /** Every key of the config file with its line of help; the README's table is made of these and held against them. */
-import { isIP } from 'node:net';
-import { RE2JS } from 're2js';
 import { z } from 'zod';
+import {
+  concurrency,
+  dnsLabel,
+  dnsSubdomain,
+  dnsSuffix,
+  duration,
+  file,
+  https,
+  isListenAddress,
+  pathSegments,
+  pattern,
+  ranges,
+  time,
+} from './config-values.ts';
 import { parseRanges } from './policy/addresses.ts';
-import { formatDuration, parseDuration } from './runtime/duration.ts';
 import { isPoolName } from './tokens/binding.ts';
-import { parseTime } from './tokens/token-secret.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -16,64 +26,6 @@ export type ControllerName = (typeof CONTROLLERS)[number];
 
 export const MODES = ['enforce', 'observe', 'approve-only', 'sign-only'] as const;
 export type Mode = (typeof MODES)[number];
-
-const DURATION_WANTED = 'must be a duration such as 90s, 15m or 1h30m';
-
-/** A Go duration within bounds, read into milliseconds. */
-function duration(least: number, most: number): z.ZodType<number, string> {
-  return z.string(DURATION_WANTED).transform((text, ctx) => {
-    const ms = parseDuration(text);
-    if (ms === undefined) {
-      ctx.addIssue({ code: 'custom', message: `"${text}" ${DURATION_WANTED}` });
-      return z.NEVER;
-    }
-    if (ms < least || ms > most) {
-      const bounds = `${least < 1000 ? `${least}ms` : formatDuration(least)} to ${formatDuration(most)}`;
-      ctx.addIssue({ code: 'custom', message: `"${text}" is out of bounds: ${bounds}` });
-      return z.NEVER;
-    }
-    return ms;
-  });
-}
-
-const https = z.url({ protocol: /^https$/, error: 'must be a URL that begins with https://' });
-const file = z.string().min(1, 'must name a file');
-const concurrency = z.int().min(1).max(256);
-const dnsSuffix = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'must be a lower-case DNS name');
-
-const dnsLabel = z.string().refine(isPoolName, 'must be a lower-case DNS label');
-
-const time = z.string().transform((text, ctx) => {
-  const ms = parseTime(text);
-  if (ms !== undefined) return ms;
-  ctx.addIssue({ code: 'custom', message: `"${text}" is no time such as 2027-01-31T00:00:00Z` });
-  return z.NEVER;
-});
-
-const range = z.string().refine((text) => parseRanges([text]).wrong.length === 0, {
-  error: ({ input }) => `"${String(input)}" is no range such as 10.0.0.0/8`,
-});
-const ranges = z.array(range).transform((texts) => parseRanges(texts).ranges);
-
-function isListenAddress(text: string): boolean {
-  const [, ipv6, ipv4, port] = /^(?:\[([^\]]+)\]|([^:]+)):([0-9]{1,5})$/.exec(text) ?? [];
-  return (isIP(ipv6 ?? '') === 6 || isIP(ipv4 ?? '') === 4) && Number(port) <= 65_535;
-}
-
-const pattern = z.string().transform((text, ctx) => {
-  try {
-    return { text, matcher: RE2JS.compile(text) };
-  } catch (error) {
-    ctx.addIssue({ code: 'custom', message: `"${text}" is no RE2 pattern: ${String(error)}` });
-    return z.NEVER;
-  }
-});
-
-const pathSegments = z
-  .string()
-  .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'must be segments of letters, digits, - and _, with / between them');
 
 const pool = z.strictObject({
   nodeNames: pattern.describe('RE2 pattern that the whole name of a node of this pool matches'),
@@ -219,6 +171,21 @@ export const configSchema = z.strictObject({
       dnsSuffixes: z.array(dnsSuffix).default([]).describe('Names besides <node> itself: <node>.<suffix>'),
       addressRanges: ranges.optional().describe('Where the addresses of nodes lie, as CIDRs; there is no default'),
       admitsAnyAddress: z.boolean().default(false).describe('Acknowledges ranges that cover half of all addresses'),
+      serviceRanges: ranges
+        .default(parseRanges([]).ranges)
+        .describe('CIDRs of Services, besides those that the cluster has as ServiceCIDR objects'),
+      inventory: z
+        .strictObject({
+          file: file.optional().describe('YAML file with a list of addresses and DNS names for each node'),
+          configMap: dnsSubdomain
+            .optional()
+            .describe('The same in the key `inventory` of a ConfigMap in `state.namespace`'),
+        })
+        .refine(({ file: path, configMap }) => (path === undefined) !== (configMap === undefined), {
+          error: 'must have either file or configMap',
+        })
+        .optional()
+        .describe('What addresses nodes have, by name'),
     })
     .prefault({}),
   signer: z

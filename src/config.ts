@@ -23,12 +23,7 @@ export interface ConfigOverrides {
  * its key; nothing is started on a wrong config.
  */
 export function readConfig(source: string, text: string, overrides: ConfigOverrides = {}): Config {
-  const document = parseDocument(text, { prettyErrors: true });
-  if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => ({ path: '', message: error.message.split('\n')[0] ?? '' }));
-    throw new ConfigError(source, problems);
-  }
-  const raw = override(plainValue(source, document), overrides);
+  const raw = override(parseYaml(source, text), overrides);
   const parsed = configSchema.safeParse(raw);
   const problems = [
     ...(parsed.success
@@ -38,6 +33,16 @@ export function readConfig(source: string, text: string, overrides: ConfigOverri
   ];
   if (problems.length > 0 || !parsed.success) throw new ConfigError(source, problems);
   return deepFreeze(parsed.data);
+}
+
+/** The plain value of a YAML text. Throws ConfigError, with the lines, for what is none. */
+export function parseYaml(source: string, text: string): unknown {
+  const document = parseDocument(text, { prettyErrors: true });
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => ({ path: '', message: error.message.split('\n')[0] ?? '' }));
+    throw new ConfigError(source, problems);
+  }
+  return plainValue(source, document);
 }
 
 /** Throws ConfigError for what is YAML and yet no value, such as aliases that grow without end. */

@@ -25,7 +25,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   app: { layers: [...SERVICE, 'wiring'], packages: [] },
   wiring: { layers: SERVICE, packages: ['node:crypto', 'node:fs'] },
   config: { layers: ['config-schema', 'policy', 'errors'], packages: ['yaml', 'zod'] },
-  'config-schema': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
+  'config-schema': { layers: ['config-values', 'policy', 'tokens'], packages: ['zod'] },
+  'config-values': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
   controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto'] },
   ops: { layers: [...INNER, 'runtime'], packages: ['pino', 'prom-client', 'node:http', 'node:net'] },
   kubernetes: {

@@ -3,7 +3,6 @@ import type { Config } from '../config.ts';
 import { AccessByClass } from '../controllers/access.ts';
 import { ClaimDesk } from '../controllers/claim-desk.ts';
 import { FactGatherer } from '../controllers/fact-gatherer.ts';
-import { noNodeFacts } from '../controllers/no-facts.ts';
 import { RecordBook } from '../controllers/record-book.ts';
 import { accessReviews } from '../kubernetes/access-reviews.ts';
 import { nodeLeases } from '../kubernetes/leases.ts';
@@ -12,6 +11,7 @@ import { stateMaps } from '../kubernetes/state-maps.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import type { Store } from '../ports.ts';
+import { addressSide } from '../wiring/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 
@@ -30,12 +30,16 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
   const vouchedBy = (id: string): readonly string[] | undefined => tokenStore.get(id)?.addresses;
   const records = new RecordBook({ ...shared, vouchedBy, random: () => 0, log: SILENT });
   records.loaded();
+  const nodeStore = storeOf(nodes, ({ name }) => name);
+  const context = { config, clock: systemClock, log: SILENT };
+  const addresses = await addressSide(context, transport, { records, nodes: nodeStore });
+  await addresses.load(signal);
   return new FactGatherer({
-    ...noNodeFacts(),
+    addresses: addresses.sources,
     tokens: tokenStore,
     records,
     claims: new ClaimDesk(shared),
-    nodes: storeOf(nodes, ({ name }) => name),
+    nodes: nodeStore,
     leases: nodeLeases(transport),
     access: new AccessByClass({
       reviewer: accessReviews(transport),

@@ -98,6 +98,7 @@ export function tokenProgram(io: Io): Command {
     .option('--ttl <duration>', 'lifetime, such as 30m or 24h (default: from the config)')
     .option('--description <text>', 'for people; never a secret')
     .option('--uses <number>', 'how many nodes a token of a pool is good for (default: from the config)')
+    .option('--address <addresses...>', 'addresses of the node, vouched for in its serving certificates')
     .option('--replace', 'revoke the tokens that the node or pool has; the new one may replace a node that is alive')
     .option('--show-secret', 'do not mask the secret part in json and yaml')
     .addOption(outputOption('token', 'token, json, yaml or bootstrap-kubeconfig'))

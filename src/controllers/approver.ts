@@ -1,6 +1,6 @@
 import { isRemote } from '../errors.ts';
 import { stateOf } from '../policy/csr-state.ts';
-import { REMARKS } from '../policy/reasons.ts';
+import { type ReasonCode, REMARKS } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import type { Csr, CsrWriter, EventSink, Log, Store, Telemetry } from '../ports.ts';
@@ -24,8 +24,10 @@ export interface ApproverOptions {
   readonly log: Log;
 }
 
-/** A class that lacks its binding is asked about again this often; everything else waits for a change or this long. */
-const ACCESS_AGAIN_MS = 30_000;
+/** What can change without an event that leads to this CSR is looked at again this often. */
+const SOON_MS = 30_000;
+const SOON_OTHERWISE: ReadonlySet<ReasonCode> = new Set(['AccessNotGranted', 'FactUnavailable', 'AddressOfOtherNode']);
+/** Everything else waits for a change, or this long. */
 const LOOK_AGAIN_MS = 5 * 60_000;
 const TAKEN_AGAIN_MS = 1_000;
 
@@ -74,9 +76,7 @@ export class Approver {
       return TAKEN_AGAIN_MS;
     if (verdict.kind === 'wait') {
       this.#reportWaiting(request, decision, verdict);
-      return verdict.violations.some(({ code }) => code === 'AccessNotGranted' || code === 'FactUnavailable')
-        ? ACCESS_AGAIN_MS
-        : LOOK_AGAIN_MS;
+      return verdict.violations.some(({ code }) => SOON_OTHERWISE.has(code)) ? SOON_MS : LOOK_AGAIN_MS;
     }
     await this.#write(request, decision, verdict, signal);
     return undefined;

@@ -29,7 +29,9 @@ export function summariseCertificate(pem: Uint8Array | string): IssuedCertificat
       commonName: /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? '',
       notAfter: Date.parse(certificate.validTo),
       issuer: '',
-      addresses: [...(certificate.subjectAltName ?? '').matchAll(/IP Address:([^,]+)/g)].map(([, ip = '']) => ip),
+      addresses: [...(certificate.subjectAltName ?? '').matchAll(/IP Address:([^,]+)/g)].map(([, ip = '']) =>
+        ip.trim().toLowerCase(),
+      ),
     };
   } catch {
     return undefined;

@@ -1,4 +1,5 @@
 /** What admits nearly everything: a config that says so has to say that it means it. */
+import { parseAddress } from './addresses.ts';
 
 /** Names of many styles, none like another: a pattern that all of them match tells nodes from nothing. */
 export const SAMPLE_NAMES: readonly string[] = [
@@ -64,21 +65,7 @@ function covered(cidrs: readonly string[], family: keyof typeof FAMILIES): boole
 function blockOf(cidr: string, bits: number): { readonly first: bigint; readonly end: bigint } {
   const [network = '', prefix = ''] = cidr.split('/');
   const size = 1n << BigInt(bits - Number(prefix));
-  const first = (numberOf(network, bits) / size) * size;
+  const bytes = parseAddress(network) ?? new Uint8Array();
+  const first = (BigInt(`0x0${Buffer.from(bytes).toString('hex')}`) / size) * size;
   return { first, end: first + size };
-}
-
-function numberOf(address: string, bits: number): bigint {
-  if (bits === FAMILIES.ipv4) return address.split('.').reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
-  const [head = '', tail] = address.replace(/[0-9]+\.[0-9.]+$/, hexOfDotted).split('::');
-  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
-  const [front, back] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? [] : Array.from({ length: 8 - front.length - back.length }, () => '0');
-  return [...front, ...zeros, ...back].reduce((sum, group) => sum * 65_536n + BigInt(`0x${group}`), 0n);
-}
-
-/** `::ffff:10.0.0.0` ends in four decimal bytes. */
-function hexOfDotted(dotted: string): string {
-  const [a = 0, b = 0, c = 0, d = 0] = dotted.split('.').map(Number);
-  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }

@@ -41,6 +41,9 @@ export type PolicyReason =
   | 'SanMissing'
   | 'DnsNameNotOfNode'
   | 'IpAddressOutOfRange'
+  | 'IpAddressNotVouched'
+  | 'AddressReserved'
+  | 'AddressOfOtherNode'
   | 'UsagesNotExact'
   | 'DurationTooLong'
   | 'AccessNotGranted'
@@ -173,6 +176,18 @@ export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
   IpAddressOutOfRange: {
     class: 'state',
     mend: 'Add the range to `serving.addressRanges` if the address is legitimate.',
+  },
+  IpAddressNotVouched: {
+    class: 'state',
+    mend: "Correct the node's entry in the inventory, or issue its token with `--address`.",
+  },
+  AddressReserved: {
+    class: 'state',
+    mend: "Take the address off the node: it is the API server's, a Service's, or that of no host.",
+  },
+  AddressOfOtherNode: {
+    class: 'state',
+    mend: 'Find out which of the two nodes has the address, and correct the other.',
   },
   UsagesNotExact: { class: 'terms', mend: REBUILD },
   DurationTooLong: { class: 'state', mend: 'Ask for less, or raise `approver.longestRequest`.' },

@@ -9,7 +9,7 @@ import { APPROVAL_REASONS, REASONS } from './reasons.ts';
 import { credentialOnRecord, nodeObjectExists } from './credential-rules.ts';
 import { controlPlaneNameHeld, nodeNotBanned, nodeNotLive, rejoinAllowed } from './node-rules.ts';
 import { quote, type Rule, type RuleInput, violation } from './rule.ts';
-import { addressesInRange, dnsNamesOfNode, sansPresent } from './serving-rules.ts';
+import { addressesVouched, dnsNamesOfNode, sansPresent } from './serving-rules.ts';
 import {
   accessGranted,
   commonName,
@@ -80,7 +80,7 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
     nodeNotBanned,
     sansPresent,
     dnsNamesOfNode,
-    addressesInRange,
+    addressesVouched,
     usages('server auth'),
     requestedDuration,
     newest,

@@ -5,8 +5,7 @@ import { AccessByClass } from '../controllers/access.ts';
 import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
 import { Decider } from '../controllers/decider.ts';
-import { FactGatherer } from '../controllers/fact-gatherer.ts';
-import { noNodeFacts } from '../controllers/no-facts.ts';
+import { type AddressSources, FactGatherer } from '../controllers/fact-gatherer.ts';
 import { PendingRequests } from '../controllers/pending-requests.ts';
 import { placeOf } from '../controllers/place.ts';
 import { Seats } from '../controllers/seats.ts';
@@ -61,6 +60,7 @@ export function csrSide(
   transport: Transport,
   tokens: Store<TokenRecord>,
   state: NodeState,
+  addresses: AddressSources,
   backend: CertificateSigner,
 ): CsrSide {
   const { config, clock, log, metrics } = context;
@@ -83,7 +83,7 @@ export function csrSide(
   const policy = policyOf(config);
   const facts = new FactGatherer({
     ...state.facts,
-    addresses: noNodeFacts().addresses,
+    addresses,
     tokens,
     access: new AccessByClass({ reviewer: accessReviews(transport), clock, mode: config.approver.accessReview }),
     clock,

@@ -31,6 +31,7 @@ describe('cli/program: help', () => {
         '--ttl',
         '--description',
         '--uses',
+        '--address',
         '--replace',
         '--show-secret',
         '--output',

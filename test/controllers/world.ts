@@ -4,7 +4,7 @@ import { Approver } from '../../src/controllers/approver.ts';
 import { Cleaner } from '../../src/controllers/cleaner.ts';
 import { Decider } from '../../src/controllers/decider.ts';
 import { FactGatherer } from '../../src/controllers/fact-gatherer.ts';
-import { noNodeFacts } from '../../src/controllers/no-facts.ts';
+import { noNodeFacts } from '../support/no-facts.ts';
 import { PendingRequests } from '../../src/controllers/pending-requests.ts';
 import { Seats } from '../../src/controllers/seats.ts';
 import { Signer } from '../../src/controllers/signer.ts';

@@ -10,6 +10,7 @@ import { systemClock } from '../../runtime/clock.ts';
 import { parseDuration } from '../../runtime/duration.ts';
 import { type Binding, describeBinding, groupOfBinding, isNodeName } from '../../tokens/binding.ts';
 import { formatToken, isTokenId } from '../../tokens/bootstrap-token.ts';
+import { isNoHost, parseAddress } from '../../policy/addresses.ts';
 import { formatTime, type TokenRecord } from '../../tokens/token-secret.ts';
 import { openCluster, openTokenDesk, openVault, UNOBSERVED, type Vault } from '../../wiring/connections.ts';
 import type { Io } from '../io.ts';
@@ -26,6 +27,7 @@ export interface IssueFlags extends SharedFlags, BindingFlags {
   readonly ttl?: string | undefined;
   readonly description?: string | undefined;
   readonly uses?: string | undefined;
+  readonly address?: readonly string[] | undefined;
   readonly replace?: boolean | undefined;
   readonly output: string;
   readonly showSecret?: boolean | undefined;
@@ -62,6 +64,7 @@ export async function issue(flags: IssueFlags, io: Io): Promise<void> {
   const lifetime = flags.ttl === undefined ? undefined : lifetimeOf(flags.ttl);
   const config = await loadConfig(flags, io);
   const binding = bindingOf(flags, config);
+  const addresses = addressesOf(flags, binding);
   const uses = usesOf(flags, binding) ?? (binding.kind === 'pool' ? config.pools[binding.pool]?.uses : undefined);
   await inOffice(config, io, async ({ desk, secrets, transport }) => {
     const signal = io.interrupted;
@@ -72,7 +75,7 @@ export async function issue(flags: IssueFlags, io: Io): Promise<void> {
     const pool = binding.kind === 'pool' ? config.pools[binding.pool] : undefined;
     const lifetimeMs = lifetime ?? pool?.tokenLifetime ?? config.minter.tokenLifetime;
     const replacesLive = binding.kind === 'node' && flags.replace === true;
-    const request = { binding, lifetimeMs, description: flags.description, uses, replacesLive };
+    const request = { binding, lifetimeMs, description: flags.description, uses, replacesLive, addresses };
     const issued = await desk.issue(request, signal);
     const shown = describeToken(
       issued.record,
@@ -166,6 +169,18 @@ function usesOf({ uses }: IssueFlags, binding: Binding): number | undefined {
     throw new UsageError(`--uses ${uses}: must be a number from 1 to ${MOST_USES}`);
   }
   return Number(uses);
+}
+
+function addressesOf({ address = [] }: IssueFlags, binding: Binding): string[] {
+  const given = address.flatMap((list) => list.split(','));
+  if (given.length > 0 && binding.kind === 'pool') {
+    throw new UsageError('--address is for nodes: the addresses of a pool are ranges in the config');
+  }
+  for (const text of given) {
+    const bytes = parseAddress(text);
+    if (bytes === undefined || isNoHost(bytes)) throw new UsageError(`--address ${text}: is no address of a host`);
+  }
+  return given;
 }
 
 /** A token for a live node would wait (DESIGN D9): said here, where somebody can still choose. */
