@@ -168,7 +168,8 @@ function attributesOf(parts: CsrParts): readonly Uint8Array[] {
   return names.length === 0 ? [] : [extensionRequest(csrExtension(OID.subjectAltName, sequence(...names)))];
 }
 
-function defaultHash(key: KeyObject): string | null {
+/** What a kubelet signs with: the hash of the size of the key; null for Ed25519, which has its own. */
+export function defaultHash(key: KeyObject): string | null {
   if (key.asymmetricKeyType === 'ed25519') return null;
   const curve = key.asymmetricKeyDetails?.namedCurve;
   return curve === 'secp384r1' ? 'sha384' : curve === 'secp521r1' ? 'sha512' : 'sha256';
