@@ -1,6 +1,9 @@
+import { CertificationRequest } from '@peculiar/asn1-csr';
+import { AsnConvert } from '@peculiar/asn1-schema';
 import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
 import { candidates } from '../../scripts/servers/binaries.ts';
+import { readOnePem } from '../../src/pki/pem.ts';
 import { readKubeletCsr } from '../../src/pki/pkcs10.ts';
 import { skipFor } from '../support/servers.ts';
 import { seenByGoOf } from './go-reader.ts';
@@ -56,6 +59,17 @@ describe('hostile DER beside other parsers', function () {
   it('what we accept, OpenSSL accepts, with the same names and key', async function () {
     skipFor(this, candidates('openssl', process.env).length === 0 ? 'there is no openssl' : undefined);
     for (const each of accepted) holds(await seenByOpenssl(each.request), each);
+  });
+
+  it('what we accept, @peculiar/asn1-csr reads, and writes back to the same bytes', () => {
+    for (const { name, request, seen } of accepted) {
+      const pem = readOnePem(Buffer.from(request).toString('latin1'), 'CERTIFICATE REQUEST');
+      if ('problem' in pem) throw new Error(`${name}: ${pem.problem}`);
+      const parsed = AsnConvert.parse(pem.der, CertificationRequest);
+      const { subjectPKInfo } = parsed.certificationRequestInfo;
+      expect(Buffer.from(AsnConvert.serialize(subjectPKInfo)).toString('hex'), name).to.equal(seen.publicKey);
+      expect(Buffer.from(AsnConvert.serialize(parsed)).equals(pem.der), name).to.equal(true);
+    }
   });
 
   it('what we accept, @peculiar/x509 accepts, with the same names and key', async () => {
