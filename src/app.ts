@@ -16,6 +16,7 @@ import { openCluster, openSigner, openTokenDesk, openVault, type Vault } from '.
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
 import { nodeState } from './wiring/node-state.ts';
+import { ConfigInForce } from './wiring/reload.ts';
 import { gaugesOf, type Observed } from './wiring/gauges.ts';
 import { type TokenSide, tokenSide } from './wiring/tokens.ts';
 
@@ -24,6 +25,8 @@ export interface AppOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  /** Reads the config again, for what can be put in force without a restart; never where it is undefined. */
+  readonly reload?: () => Promise<Config>;
 }
 
 export interface RunningApp {
@@ -71,9 +74,12 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       controllers,
       informers,
       authorityNotAfter: () => authorityNotAfter,
+      configCurrent: () => inForce.current,
+      breadth: () => breadthOf(inForce.config).length,
       now: () => clock.now(),
     }),
   );
+  const inForce: ConfigInForce = new ConfigInForce(config, { clock, log, metrics });
   const context: Context = { ...options, metrics };
   const observers = {
     onApiCall: metrics.apiCall.bind(metrics),
@@ -88,7 +94,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   });
   const state = nodeState(context, cluster.transport, tokens);
   const addresses = await addressSide(context, cluster.transport, state);
-  csrs = csrSide(context, cluster.transport, tokens, state, addresses.sources, backend);
+  csrs = csrSide(context, cluster.transport, tokens, inForce, state, addresses.sources, backend);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
   const minted: TokenSide =
     vault === undefined
@@ -120,6 +126,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     ...watches.map(partOfInformer),
     ...state.parts,
     ...addresses.parts,
+    ...(options.reload === undefined ? [] : [inForce.part(options.reload)]),
     ...csrs.parts,
     ...controllers.map((controller) =>
       partOfController(controller, Promise.all([addresses.tried, ...watches.map(({ synced }) => synced)])),

@@ -63,6 +63,8 @@ const metrics = new Metrics({
   csrs: () => [],
   queues: () => [],
   authorityNotAfter: () => undefined,
+  configCurrent: () => true,
+  breadth: () => 0,
   pools: () => [],
   informers: () => [],
 });

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HttpsClient } from './https-client.ts';
+import { waitUntil } from './long-step.ts';
 import { createCa, LOOPBACK_HOSTS } from './pki.ts';
 import { withFreePorts } from './ports.ts';
 import type { ServerProcess } from './process.ts';
@@ -104,6 +105,16 @@ export async function startOpenBao(supervisor: Supervisor, binary: string): Prom
   };
   await unseal();
   await root('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } });
+  // Until a new mount is upgraded to version 2, everything below it is answered with 400.
+  await waitUntil(
+    () =>
+      root('GET', 'secret/config').then(
+        () => true,
+        () => false,
+      ),
+    AbortSignal.timeout(30_000),
+    20,
+  );
   return {
     address,
     port: running.port,

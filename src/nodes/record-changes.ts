@@ -13,12 +13,24 @@ export interface IssuedRequest {
   readonly createdAt: number;
   readonly requester: { readonly username: string; readonly groups: readonly string[] };
   readonly certificate: IssuedCertificate;
+  /** Fingerprint of the certificate that it was asked for with; undefined for a token. */
+  readonly presented: string | undefined;
   /** Addresses that the token vouched for; undefined when the token is not there any more. */
   readonly vouched: readonly string[] | undefined;
 }
 
 /** A kubelet uses its new certificate at once, and the one before while it rotates. */
 const KEPT = 2;
+
+/** Whether the request was the node's own, or made with a token that is for it: another's says nothing of the node. */
+export function isOwnRequest(node: string, { username, groups }: IssuedRequest['requester']): boolean {
+  if (tokenIdOfUser(username) === undefined) return username === `system:node:${node}`;
+  const reading = readBinding(groups);
+  return (
+    reading.kind === 'none' ||
+    (reading.kind === 'bound' && (reading.binding.kind === 'pool' || reading.binding.node === node))
+  );
+}
 
 /** The record after a client certificate. The release of a node is used up by it: see `usesUpRelease`. */
 export function withClientCertificate(record: NodeRecord, issued: IssuedRequest): NodeRecord {
@@ -30,7 +42,12 @@ export function withClientCertificate(record: NodeRecord, issued: IssuedRequest)
     issuedAt: createdAt,
     issuer: certificate.issuer,
   };
-  const certificates = [fresh, ...record.certificates].toSorted((a, b) => b.issuedAt - a.issuedAt).slice(0, KEPT);
+  const sorted = [fresh, ...record.certificates].toSorted((a, b) => b.issuedAt - a.issuedAt);
+  // A node whose replies are lost asks again and again with the same one: that stays known, however old.
+  const { presented } = issued;
+  const certificates = sorted.filter(
+    ({ fingerprint }, index) => index < KEPT || (sorted[0] === fresh && fingerprint === presented),
+  );
   if (!certificates.includes(fresh)) return record;
   const id = tokenIdOfUser(requester.username);
   if (id === undefined) {

@@ -16,9 +16,12 @@ const SHARD_PREFIX = 'node-records-';
 const CLAIMS_PREFIX = 'token-claims-';
 /** 10,000 nodes are 160 in each, about 100 KiB of the 1 MiB that a ConfigMap holds. */
 const SHARDS = 64;
-/** No node name has an underscore: a part that an admin writes never overwrites what the service writes. */
-const BAN = '_ban';
-const RELEASE = '_release';
+/**
+ * No node name has an underscore: a part that an admin writes never overwrites what the service writes. A key may have 253
+ * characters, a node's name 251.
+ */
+const BAN = '_b';
+const RELEASE = '_r';
 
 /** The ConfigMap that holds this node's record. */
 export function shardOf(node: string): string {

@@ -16,6 +16,10 @@ export interface MetricSources {
   authorityNotAfter(): number | undefined;
   /** Usable tokens by pool, and when the last to end does, ms since the epoch. */
   pools(): Iterable<{ readonly pool: string; readonly usable: number; readonly expiresAt: number | undefined }>;
+  /** False while the config file says something else than what is in force. */
+  configCurrent(): boolean;
+  /** Keys of the config that admit nearly everything. */
+  breadth(): number;
   /** 1 for an informer that is up to date. */
   informers(): Iterable<{ readonly informer: string; readonly fresh: boolean; readonly objects: number }>;
 }
@@ -34,6 +38,7 @@ export class Metrics implements Telemetry {
   readonly registry = new Registry();
   readonly #decisions = this.#counter('decisions_total', 'Decisions on CSRs', ['signer', 'verdict', 'reason']);
   readonly #remarks = this.#counter('remarks_total', 'Approvals that were worth a remark', ['signer', 'code']);
+  readonly #reloadFailures = this.#counter('config_reload_failures_total', 'Config files that were wrong', []);
   readonly #withheld = this.#counter('signatures_withheld_total', 'Approved CSRs that were not signed', [
     'signer',
     'reason',
@@ -86,6 +91,12 @@ export class Metrics implements Telemetry {
     this.#gauge('pool_token_expiry_timestamp_seconds', 'End of the last usable token of a pool', ['pool'], (set) => {
       for (const { pool, expiresAt } of sources.pools()) if (expiresAt !== undefined) set({ pool }, expiresAt / 1000);
     });
+    this.#gauge('config_current', '1 while the config file says what is in force', [], (set) => {
+      set({}, sources.configCurrent() ? 1 : 0);
+    });
+    this.#gauge('config_admits_nearly_everything', 'Keys of the config that admit nearly everything', [], (set) => {
+      set({}, sources.breadth());
+    });
     this.#gauge('informer_fresh', '1 while the copy of the objects is up to date', ['informer'], (set) => {
       for (const { informer, fresh } of sources.informers()) set({ informer }, fresh ? 1 : 0);
     });
@@ -100,6 +111,10 @@ export class Metrics implements Telemetry {
 
   issued(signerName: string, seconds: number): void {
     this.#issued.observe({ signer: signerLabel(signerName) }, Math.max(0, seconds));
+  }
+
+  reloadFailed(): void {
+    this.#reloadFailures.inc();
   }
 
   remarked(signerName: string, code: string): void {

@@ -1,6 +1,6 @@
 /** Everything about CSRs: watches, approver, signer and cleaner, and which event wakes which. */
 import { randomUUID } from 'node:crypto';
-import { policyOf, runningControllers } from '../config.ts';
+import { runningControllers } from '../config.ts';
 import { AccessByClass } from '../controllers/access.ts';
 import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
@@ -35,6 +35,7 @@ import { periodic } from '../runtime/periodic.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';
 import { type Context, controllerOf, informerOf } from './context.ts';
 import type { NodeState } from './node-state.ts';
+import type { ConfigInForce } from './reload.ts';
 
 export interface CsrSide {
   readonly csrs: Store<Csr>;
@@ -59,6 +60,7 @@ export function csrSide(
   context: Context,
   transport: Transport,
   tokens: Store<TokenRecord>,
+  inForce: ConfigInForce,
   state: NodeState,
   addresses: AddressSources,
   backend: CertificateSigner,
@@ -80,7 +82,6 @@ export function csrSide(
     unique: randomUUID,
     onDropped: (why) => metrics.eventDropped(why),
   });
-  const policy = policyOf(config);
   const facts = new FactGatherer({
     ...state.facts,
     addresses,
@@ -90,8 +91,13 @@ export function csrSide(
   });
   const decider =
     config.mode === 'sign-only'
-      ? new Decider({ policy: () => policy, facts: trusting(clock), review: reviewForSigning, newerThan: () => [] })
-      : new Decider({ policy: () => policy, facts, newerThan: (request) => pending.newerThan(request) });
+      ? new Decider({
+          policy: () => inForce.policy,
+          facts: trusting(clock),
+          review: reviewForSigning,
+          newerThan: () => [],
+        })
+      : new Decider({ policy: () => inForce.policy, facts, newerThan: (request) => pending.newerThan(request) });
   const shared = {
     csrs,
     pending,
@@ -106,13 +112,13 @@ export function csrSide(
   const signer = new Signer({
     ...shared,
     backend,
-    lifetime: (usage, pool) => config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
+    lifetime: (usage, pool) => inForce.config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
     onIssued: (csr) => state.records.saw(csr),
   });
   const seats = new Seats({
     claims: state.claims,
     records: state.records,
-    policy: () => policy,
+    policy: () => inForce.policy,
     clock,
   });
   const approver = new Approver({
@@ -181,6 +187,7 @@ export function csrSide(
     }
   };
   state.subscribe((node) => requeue(pending.ofNode(node)));
+  inForce.subscribe(() => requeue([...csrs.values()].map(({ name }) => name)));
 
   const cleaner = new Cleaner({
     ...shared,

@@ -13,6 +13,8 @@ export interface Observed {
   readonly pools: readonly string[];
   readonly controllers: readonly Controller[];
   readonly informers: readonly Pick<Informer<unknown>, 'name' | 'size' | 'fresh'>[];
+  readonly configCurrent: () => boolean;
+  readonly breadth: () => number;
   readonly authorityNotAfter: () => number | undefined;
   readonly now: () => number;
 }
@@ -29,6 +31,8 @@ export function gaugesOf(observed: Observed): MetricSources {
         delayed: queue.delayed,
       })),
     authorityNotAfter: observed.authorityNotAfter,
+    configCurrent: observed.configCurrent,
+    breadth: observed.breadth,
     pools: () => observed.pools.map((pool) => countPool(pool, observed.tokens(), observed.now())),
     informers: () =>
       observed.informers.map((informer) => ({

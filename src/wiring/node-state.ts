@@ -27,6 +27,8 @@ export interface NodeState {
   subscribe(changed: (node: string) => void): void;
 }
 
+const SWEEP_MS = 10 * 60_000;
+
 /** Wires it; nothing runs before its informers and parts are started. */
 export function nodeState(context: Context, transport: Transport, tokens: Informer<TokenRecord>): NodeState {
   const { config, clock, random, log } = context;
@@ -43,8 +45,9 @@ export function nodeState(context: Context, transport: Transport, tokens: Inform
     start: () => void Promise.all([informer.synced, tokens.synced]).then(() => records.loaded()),
     stop: (signal) => records.flush(signal),
   };
-  const sweep = periodic('claims', config.cleaner.interval, clock, async (signal) => {
+  const sweep = periodic('node state', SWEEP_MS, clock, async (signal) => {
     if (!tokens.fresh() || !informer.fresh()) return;
+    await records.forget((node) => !nodes.fresh() || nodes.get(node) !== undefined, signal);
     await claims
       .sweep((id) => tokens.get(id) !== undefined, signal)
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'claims of tokens that are gone are left'));

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { emptyRecord, type NodeRecord } from '../../src/nodes/node-record.ts';
 import {
+  isOwnRequest,
   type IssuedRequest,
   withClientCertificate,
   withServingCertificate,
@@ -25,6 +26,7 @@ function issued(number: number, by: 'token' | 'pool' | 'node', change: Partial<I
       issuer: 'ca',
       addresses: [],
     },
+    presented: undefined,
     vouched: undefined,
     ...change,
   };
@@ -48,6 +50,27 @@ describe('nodes/record-changes', () => {
   it('keeps the two newest certificates, newest first', () => {
     expect(ends(after(issued(1, 'token'), issued(2, 'node'), issued(3, 'node')))).to.deep.equal([3, 2]);
   });
+
+  it('keeps the certificate that the newest was asked for with, however old: replies get lost', () => {
+    const again = (number: number): IssuedRequest => issued(number, 'node', { presented: print(1) });
+    const record = after(issued(1, 'token'), again(2), again(3), again(4));
+    expect(ends(record)).to.deep.equal([4, 3, 1]);
+    expect(ends(withClientCertificate(record, issued(5, 'node', { presented: print(4) })))).to.deep.equal([5, 4]);
+  });
+
+  for (const [what, username, group, own] of [
+    ['the node itself', `system:node:${NODE}`, '', true],
+    ['another node', 'system:node:worker-2', '', false],
+    ['a token for the node', 'system:bootstrap:abcdef', 'system:bootstrappers:node:worker-1', true],
+    ['a token for another', 'system:bootstrap:abcdef', 'system:bootstrappers:node:worker-2', false],
+    ['a token of a pool', 'system:bootstrap:abcdef', 'system:bootstrappers:pool:workers', true],
+    ['a token without a binding', 'system:bootstrap:abcdef', 'system:bootstrappers:kubeadm', true],
+    ['an admin', 'jane', '', false],
+  ] as const) {
+    it(`takes a certificate that was asked for by ${what} ${own ? 'for' : 'not for'} the node's own`, () => {
+      expect(isOwnRequest(NODE, { username, groups: [group] })).to.equal(own);
+    });
+  }
 
   it('comes to the same in whatever order, and how often, it is told', () => {
     const all = [issued(1, 'token'), issued(2, 'node'), issued(3, 'node')];

@@ -46,8 +46,8 @@ describe('nodes/record-format', () => {
     const marks = { ...banChange('b', ban), ...releaseChange('b', { until: 8 }) } as Record<string, string>;
     const shard = readShard({ ...marks, ...dataOf(FULL) });
     expect(shard.get('b')).to.deep.equal({ known: true, value: { ...emptyRecord('b'), ban, release: { until: 8 } } });
-    expect(banChange('b', undefined)).to.deep.equal({ b_ban: null });
-    expect(releaseChange('b', undefined)).to.deep.equal({ b_release: null });
+    expect(banChange('b', undefined)).to.deep.equal({ b_b: null });
+    expect(releaseChange('b', undefined)).to.deep.equal({ b_r: null });
     expect(formatRecord({ ...FULL, ban, release: { until: 8 } })).to.equal(formatRecord(FULL));
   });
 
@@ -59,9 +59,9 @@ describe('nodes/record-format', () => {
     ['a token without an ID', 'a', formatRecord(FULL).replace('"id":"abcdef",', '')],
     ['a time that is no number', 'a', formatRecord(FULL).replace('"usedAt":1', '"usedAt":"1"')],
     ['an address that is no text', 'a', formatRecord(FULL).replace('["10.0.0.1"]', '[10]')],
-    ['a ban without a time', 'a_ban', '{"reason":"x"}'],
-    ['a ban that is no JSON', 'a_ban', 'yes'],
-    ['a release without an end', 'a_release', '{}'],
+    ['a ban without a time', 'a_b', '{"reason":"x"}'],
+    ['a ban that is no JSON', 'a_b', 'yes'],
+    ['a release without an end', 'a_r', '{}'],
   ] as const) {
     it(`takes a record for unreadable that is ${what}, and no other`, () => {
       const shard = readShard({ ...dataOf(FULL, emptyRecord('a')), [key]: text });
@@ -71,7 +71,14 @@ describe('nodes/record-format', () => {
   }
 
   it('ignores keys that are of no node', () => {
-    expect(readShard({ 'A-1': '{', _ban: '{', a_b_c: '{' }).size).to.equal(0);
+    expect(readShard({ 'A-1': '{', _b: '{', a_b_c: '{' }).size).to.equal(0);
+  });
+
+  it('fits the longest name with its marks into the key of a ConfigMap', () => {
+    const node = 'a'.repeat(251);
+    for (const change of [banChange(node, undefined), releaseChange(node, undefined)]) {
+      expect(Object.keys(change)[0]?.length).to.be.at.most(253);
+    }
   });
 
   it('finds the shard of a node again, and tells shards from claims', () => {

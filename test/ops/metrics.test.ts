@@ -6,6 +6,8 @@ import { CLIENT_SIGNER, SERVING_SIGNER } from '../../src/ports.ts';
 const NOTHING: MetricSources = {
   csrs: () => [],
   queues: () => [],
+  configCurrent: () => true,
+  breadth: () => 0,
   authorityNotAfter: () => undefined,
   pools: () => [],
   informers: () => [],
@@ -29,6 +31,9 @@ describe('ops/metrics', () => {
       'api_call_seconds{verb,resource,status}',
       'ca_expiry_timestamp_seconds{}',
       'certificates_not_as_planned_total{signer}',
+      'config_admits_nearly_everything{}',
+      'config_current{}',
+      'config_reload_failures_total{}',
       'csrs_removed_total{why}',
       'csrs{signer,state}',
       'decisions_total{signer,verdict,reason}',
@@ -66,6 +71,7 @@ describe('ops/metrics', () => {
     metrics.removedToken('expired');
     metrics.minted('pool');
     metrics.mintFailed('workers');
+    metrics.reloadFailed();
     metrics.retried('approver');
     metrics.eventDropped('limited');
     metrics.apiCall({ verb: 'get', resource: 'secrets', status: '200', seconds: 0.01 });
@@ -74,6 +80,7 @@ describe('ops/metrics', () => {
       'kubelet_bootstrap_decisions_total{signer="client",verdict="wait",reason="TokenExpired"} 2',
       'kubelet_bootstrap_issue_seconds_count{signer="serving"} 2',
       'kubelet_bootstrap_issue_seconds_sum{signer="serving"} 0.3',
+      'kubelet_bootstrap_config_reload_failures_total 1',
       'kubelet_bootstrap_remarks_total{signer="client",code="CredentialAdopted"} 1',
       'kubelet_bootstrap_signatures_withheld_total{signer="client",reason="AccessNotGranted"} 1',
       'kubelet_bootstrap_failed_total{signer="other",reason="UsagesNotExact"} 1',
@@ -95,6 +102,8 @@ describe('ops/metrics', () => {
     const metrics = new Metrics({
       csrs: () => [{ signer: 'client', state: 'pending', count: 7 }],
       queues: () => [{ controller: 'approver', depth: 1, inFlight: 2, delayed: 3 }],
+      configCurrent: () => true,
+      breadth: () => 0,
       authorityNotAfter: () => notAfter,
       pools: () => pools,
       informers: () => [{ informer: 'tokens', fresh: false, objects: 4 }],

@@ -8,7 +8,13 @@ import { loadConfig, type RunFlags } from '../settings.ts';
 export async function run(flags: RunFlags, io: Io): Promise<void> {
   const config = await loadConfig(flags, io);
   const log = createLog(config.ops.logLevel, (line) => io.out(line));
-  const app = await startApp({ config, clock: systemClock, random: Math.random, log });
+  const app = await startApp({
+    config,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    reload: () => loadConfig(flags, io),
+  });
   await new Promise<void>((resolve) => {
     if (io.interrupted.aborted) resolve();
     else io.interrupted.addEventListener('abort', () => resolve(), { once: true });
