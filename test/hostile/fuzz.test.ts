@@ -18,8 +18,7 @@ describe('fuzzing reader and policy', function () {
   it(`never throws, never hangs, and accepts nothing that others refuse (${SECONDS} s, seed ${SEED})`, async function () {
     const result = await fuzz();
     process.stdout.write(
-      `      ${result.executions} executions, ${result.accepted.length} different requests accepted; ` +
-        `CPU each: p99 ${result.p99Microseconds} µs, at most ${result.maxMicroseconds} µs\n`,
+      `      ${result.executions} executions, ${result.accepted.length} different requests accepted\n`,
     );
     expect(result.accepted).to.not.have.length(0);
     const readings = await seenByGoOf(this, result.accepted);

@@ -5,6 +5,7 @@ import { before, describe, it } from 'mocha';
 import { candidates } from '../../scripts/servers/binaries.ts';
 import { readOnePem } from '../../src/pki/pem.ts';
 import { readKubeletCsr } from '../../src/pki/pkcs10.ts';
+import { kubeletCsrs } from '../support/kubelet-csrs.ts';
 import { skipFor } from '../support/servers.ts';
 import { seenByGoOf } from './go-reader.ts';
 import { goodRequest, type HostileCase, hostileRequests, inPem, seeds } from './corpus.ts';
@@ -20,7 +21,10 @@ interface Accepted extends HostileCase {
 describe('hostile DER beside other parsers', function () {
   this.timeout(300_000);
   const all = seeds();
-  const good: HostileCase[] = all.map((seed) => ({ name: seed.name, request: inPem(goodRequest(seed)) }));
+  const good: HostileCase[] = [
+    ...all.map((seed) => ({ name: seed.name, request: inPem(goodRequest(seed)) })),
+    ...kubeletCsrs().map(({ name, csr }) => ({ name, request: Buffer.from(csr.request) })),
+  ];
   const accepted: Accepted[] = [];
   let cases = 0;
 
@@ -45,7 +49,7 @@ describe('hostile DER beside other parsers', function () {
     expect(accepted.length).to.be.within(300, 1000);
   });
 
-  it('is made from requests that we accept', () => {
+  it('is made from requests that we accept, as we do those of kubelets', () => {
     expect(accepted.map(({ name }) => name)).to.include.members(good.map(({ name }) => name));
   });
 
