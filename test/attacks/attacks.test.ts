@@ -4,10 +4,10 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
-import { before, describe, it } from 'mocha';
+import { after, before, describe, it } from 'mocha';
 import type { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { buildCsrPem, csrExtension, generalName, rdn } from '../support/csr-builder.ts';
-import { CSRS, until } from '../support/crowd.ts';
+import { CSRS, removeCsrs, until } from '../support/crowd.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
 import { requireService } from '../support/running-service.ts';
 import { OID } from '../../src/pki/oids.ts';
@@ -67,6 +67,10 @@ describe('attacks on the real API server', function () {
     scene.ask(await exact(node), node, asked);
   const servingOf = async (node: string, dns: readonly string[], ips: readonly string[]): Promise<string> =>
     scene.ask(await scene.node(node), node, { ...SERVING, parts: { dns, ips } });
+
+  after(async () => {
+    for (const prefix of ['attack-', 'aaa-', 'a-']) await removeCsrs(running().controlPlane, prefix);
+  });
 
   before(async () => {
     for (const node of ['a-live', 'a-serving', 'a-other', 'a-thief']) await scene.register(node);

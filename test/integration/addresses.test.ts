@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { before, describe, it } from 'mocha';
+import { after, before, describe, it } from 'mocha';
 import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import type { Service } from '../../scripts/servers/service.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
-import { csrBody, CSRS, seenCsrs, until } from '../support/crowd.ts';
+import { csrBody, CSRS, removeCsrs, seenCsrs, until } from '../support/crowd.ts';
 import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const SERVING = { signerName: 'kubernetes.io/kubelet-serving', usages: ['digital signature', 'server auth'] };
@@ -14,6 +14,7 @@ const NODES = '/api/v1/nodes';
 describe('whose an address is, on the real API server', function () {
   this.timeout(120_000);
   const running = requireService({}, false);
+  after(() => removeCsrs(running().controlPlane, 'ad-'));
   let service: Service;
   let inventory = '';
   let count = 0;

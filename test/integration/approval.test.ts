@@ -248,7 +248,7 @@ describe('approver and signer on the real API server', function () {
     });
 
     const waiting: readonly (readonly [string, string, CsrParts, string])[] = [
-      ['for an address outside the ranges waits', 'ap-ip', { ips: ['10.21.0.1'] }, 'IpAddressOutOfRange'],
+      ['for an address outside the ranges waits', 'ap-ip', { ips: ['10.29.0.1'] }, 'IpAddressOutOfRange'],
       ["for another node's name waits", 'ap-dns', { dns: ['ap-22'], ips: ['10.20.0.7'] }, 'DnsNameNotOfNode'],
       [
         'for the API server waits',

@@ -144,7 +144,17 @@ describe('the manifests on a real API server, and the service with the rights th
       undefined,
       50,
     );
-    await bao.root('GET', 'secret/data/kubelet-bootstrap/pools/workers');
+    const entry = (): Promise<unknown> => bao.root('GET', 'secret/data/kubelet-bootstrap/pools/workers');
+    // Its Secret is there first.
+    await waitUntil(
+      () =>
+        entry().then(
+          () => true,
+          () => false,
+        ),
+      undefined,
+      50,
+    );
   });
 
   it('gives a node its first certificate, a renewal and a serving certificate', async () => {

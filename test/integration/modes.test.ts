@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
-import { afterEach, describe, it } from 'mocha';
+import { after, afterEach, describe, it } from 'mocha';
 import type { HttpsClient } from '../../scripts/servers/https-client.ts';
 import type { LogLine } from '../../scripts/servers/service.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
-import { csrBody, CSRS, type SeenCsr, seenCsrs, tokenClient, until } from '../support/crowd.ts';
+import { csrBody, CSRS, type SeenCsr, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
 import { requireService } from '../support/running-service.ts';
 
 const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
@@ -12,6 +12,7 @@ const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
 describe('modes, on the real API server', function () {
   this.timeout(120_000);
   const running = requireService({ serving: { addressRanges: ['10.20.0.0/16'] } }, false);
+  after(() => removeCsrs(running().controlPlane, 'csr-mode-'));
   const admin = (): HttpsClient => running().controlPlane.admin;
   afterEach('end the service', () => running().service().stop());
 

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { describe, it } from 'mocha';
+import { after, describe, it } from 'mocha';
 import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import { type CommandResult, runProgram } from '../../scripts/servers/service.ts';
@@ -16,6 +16,7 @@ import {
   CSRS,
   nodeNames,
   type SeenCsr,
+  removeCsrs,
   seenCsrs,
   tokenClient,
   until,
@@ -39,6 +40,9 @@ describe('who becomes which node, on the real API server', function () {
     controlPlane: { nodeNames: 'cp-[0-9]+' },
     serving: { addressRanges: ['10.20.0.0/16'] },
     cleaner: { interval: '1s' },
+  });
+  after(async () => {
+    for (const prefix of ['id-', 'csr-race-', 'csr-full-']) await removeCsrs(running().controlPlane, prefix);
   });
   const admin = (): HttpsClient => running().controlPlane.admin;
   let count = 0;

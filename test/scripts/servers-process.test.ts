@@ -90,6 +90,8 @@ describe('the processes of the local servers', () => {
     const pid = Number(output.toString());
     const startTime = startTimeOf(pid);
     if (startTime === undefined) throw new Error('the server did not run');
+    // Until then nobody has asked to die with the parent.
+    await waitUntil(async () => !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('pdeathsig'), undefined, 5);
     parent.kill('SIGKILL');
     await waitUntil(async () => !isRunning({ pid, startTime }), undefined, 5);
   });

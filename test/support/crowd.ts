@@ -94,6 +94,12 @@ export async function seenCsrs(plane: ControlPlane, prefix = ''): Promise<SeenCs
   return list.items.filter(({ metadata }) => metadata.name.startsWith(prefix));
 }
 
+/** Deletes every CSR whose name begins with `prefix`: one that waits here may be right for the next service. */
+export async function removeCsrs(plane: ControlPlane, prefix: string): Promise<void> {
+  for (const { metadata } of await seenCsrs(plane, prefix))
+    await plane.admin.send('DELETE', `${CSRS}/${metadata.name}`);
+}
+
 /** Polls until `probe` answers something, for two minutes at most unless told. */
 export async function until<T>(
   what: string,

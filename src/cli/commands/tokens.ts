@@ -68,7 +68,8 @@ export async function issue(flags: IssueFlags, io: Io): Promise<void> {
   const uses = usesOf(flags, binding) ?? (binding.kind === 'pool' ? config.pools[binding.pool]?.uses : undefined);
   await inOffice(config, io, async ({ desk, secrets, transport }) => {
     const signal = io.interrupted;
-    if (flags.replace !== true && binding.kind === 'node') await refuseLive(transport, binding.node, config, io);
+    const checks = flags.replace !== true && binding.kind === 'node';
+    const unseen = checks ? await refuseLive(transport, binding.node, config, signal) : undefined;
     if (flags.replace === true) {
       for (const record of await boundTo(secrets, binding, signal)) await desk.revoke(record, signal);
     }
@@ -82,6 +83,7 @@ export async function issue(flags: IssueFlags, io: Io): Promise<void> {
       flags.showSecret === true ? issued.token.secret : undefined,
       systemClock.now(),
     );
+    if (unseen !== undefined) io.err(`${unseen}\n`);
     io.err(`token ${issued.record.id} issued for ${describeBinding(binding)}, in Vault at ${issued.vaultPath}\n`);
     switch (format) {
       case 'token':
@@ -183,19 +185,25 @@ function addressesOf({ address = [] }: IssueFlags, binding: Binding): string[] {
   return given;
 }
 
-/** A token for a live node would wait (DESIGN D9): said here, where somebody can still choose. */
-async function refuseLive(transport: Transport, node: string, config: Config, io: Io): Promise<void> {
-  const signal = io.interrupted;
+/**
+ * A token for a live node would wait (DESIGN D9): said here, where somebody can still choose. Answers what kept it from
+ * looking, if anything did.
+ */
+async function refuseLive(
+  transport: Transport,
+  node: string,
+  config: Config,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   let renewedAt: number | undefined;
   try {
-    if (!(await nodeExists(transport, node, signal))) return;
+    if (!(await nodeExists(transport, node, signal))) return undefined;
     renewedAt = await nodeLeases(transport).renewedAt(node, signal);
   } catch (error) {
     if (!isRemote(error, 'Forbidden')) throw error;
-    io.err(`whether ${node} is alive could not be seen: ${error.message}\n`);
-    return;
+    return `whether ${node} is alive could not be seen: ${error.message}`;
   }
-  if (renewedAt === undefined || renewedAt + config.approver.staleAfter <= systemClock.now()) return;
+  if (renewedAt === undefined || renewedAt + config.approver.staleAfter <= systemClock.now()) return undefined;
   throw new RefusedError(
     'AlreadyExists',
     `node ${node} is alive, its Lease was renewed at ${formatTime(renewedAt)}; --replace issues a token that may replace it`,
