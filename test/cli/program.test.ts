@@ -14,6 +14,7 @@ describe('cli/program: help', () => {
     [SERVICE, [], ['run', 'explain', 'Exit codes: 0 done']],
     [SERVICE, ['run'], [...SHARED, ...Object.values(RUN_OPTIONS).map(({ flag }) => flag), DEFAULT_CONFIG]],
     [SERVICE, ['explain'], [...SHARED, '<csr>', '--output']],
+    [SERVICE, ['doctor'], [...SHARED, '--service-user', '--output', 'kube-system:kubelet-bootstrap']],
     [TOKENS, [], ['issue', 'list', 'show', 'revoke', 'Exit codes: 0 done']],
     [
       TOKENS,
@@ -60,6 +61,10 @@ describe('cli/program: wrong command lines end with 2, say why on stderr and pri
     [SERVICE, ['run', '--config'], /argument missing/],
     [SERVICE, ['explain'], /missing required argument 'csr'/],
     [SERVICE, ['explain', 'csr-1', '-o', 'yaml'], /-o yaml: must be one of text, json/],
+    [SERVICE, ['doctor', '-o', 'yaml'], /-o yaml: must be one of text, json/],
+    [SERVICE, ['doctor', 'csr-1'], /too many arguments/],
+    [SERVICE, ['doctor', '--service-user', ''], /--service-user: must be the name of a user/],
+    [SERVICE, ['doctor', '--service-user', 'a\nb'], /--service-user: must be the name of a user/],
     [SERVICE, ['issue'], /unknown command 'issue'/],
     [TOKENS, [], /^Usage: bootstrap-token/],
     [TOKENS, ['run'], /unknown command 'run'/],
@@ -101,6 +106,7 @@ describe('cli/program: config', () => {
   const COMMANDS: readonly (readonly [ProgramName, readonly string[]])[] = [
     [SERVICE, ['run']],
     [SERVICE, ['explain', 'csr-1']],
+    [SERVICE, ['doctor']],
     [TOKENS, ['issue', '--for-node', 'a']],
     [TOKENS, ['list']],
     [TOKENS, ['show', 'abcdef']],
