@@ -36,9 +36,8 @@ interface Power {
 
 function approvers(grants: readonly Grant[], own: string, signs: boolean): readonly Finding[] {
   const everywhere = grants.filter(({ namespace }) => namespace === '');
-  const subjects = [...new Set(everywhere.map(({ subject }) => subject))].filter((subject) => subject !== own);
-  const powers = subjects.flatMap((subject) => {
-    const power = powerOf(everywhere.filter((grant) => grant.subject === subject));
+  const powers = [...Map.groupBy(everywhere, ({ subject }) => subject)].flatMap(([subject, held]) => {
+    const power = subject === own ? undefined : powerOf(held);
     return power === undefined ? [] : [{ subject, ...power }];
   });
   const foreign = powers.filter(({ subject }) => !ORDINARY.includes(subject));
@@ -79,16 +78,13 @@ function powerOf(grants: readonly Grant[]): Power | undefined {
 
 /** Rights of the groups that every token is in, or can be in. */
 function tokenRights(grants: readonly Grant[]): readonly Finding[] {
-  const byBinding = new Map<string, Grant[]>();
-  for (const grant of grants) {
-    const { subject, rule } = grant;
+  const told = grants.filter((grant) => {
+    const { subject } = grant;
     const ofTokens = subject === `group ${BOOTSTRAPPERS_GROUP}` || subject.startsWith(`group ${BOOTSTRAPPERS_GROUP}:`);
     // What everybody may do is not the tokens' own, unless it gives the cluster away.
-    const ofAll = subject === 'group system:authenticated' && harms(grant);
-    if (!ofAll && !(ofTokens && !isOrdinary(grant))) continue;
-    const key = `${subject}\n${grant.by}`;
-    byBinding.set(key, [...(byBinding.get(key) ?? []), { ...grant, rule }]);
-  }
+    return ofTokens ? !isOrdinary(grant) : subject === 'group system:authenticated' && harms(grant);
+  });
+  const byBinding = Map.groupBy(told, ({ subject, by }) => `${subject} ${by}`);
   return [...byBinding.values()].map((group) => {
     const [{ subject, by } = { subject: '', by: '' }] = group;
     const code = group.some(harms) ? 'TokensMayHarm' : 'TokensMayMore';

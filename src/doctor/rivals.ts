@@ -58,7 +58,7 @@ function controllerManagerFindings(input: RivalInput, csrs: readonly SeenCsr[]):
   const report = (code: Parameters<typeof finding>[0], found: string): Finding[] => [
     finding(code, 'kube-controller-manager', found, LEAVE_ALONE),
   ];
-  const evidence = `approves first certificates and renewals for any name: ${told(approves, approved)}`;
+  const evidence = `approves first certificates for any name, and renewals: ${told(approves, approved)}`;
   if (acts(approves) && acts(signing)) return report('GuardBypassed', `${evidence}; it also signs`);
   if (acts(approves) && !signs) return report('GuardBypassed', `${evidence}; the signer of this config does not run`);
   if (acts(signing)) return report('ControllerManagerSigns', `signs for kubelets: ${told(signing, failed)}`);
@@ -149,22 +149,34 @@ function isOwn({ type, reason, message }: SeenCondition): boolean {
   return Object.hasOwn(REASONS, reason);
 }
 
+/** A reason is free text: whoever may approve can write another one each time. */
+const MOST_REASONS = 10;
+
 /** By the reason that they gave: who it was is not written in a CSR. */
 function otherDeciders(csrs: readonly SeenCsr[]): readonly Finding[] {
-  const byReason = new Map<string, SeenCsr[]>();
-  for (const csr of csrs) {
-    for (const condition of csr.conditions) {
-      const decides = condition.type === 'Approved' || condition.type === 'Denied';
-      if (!decides || isOwn(condition) || byControllerManager(condition)) continue;
-      const key = `${condition.type.toLowerCase()} with reason ${quote(condition.reason)}`;
-      byReason.set(key, [...(byReason.get(key) ?? []), csr]);
-    }
-  }
+  const decided = csrs.flatMap((csr) =>
+    csr.conditions
+      .filter(({ type }) => type === 'Approved' || type === 'Denied')
+      .filter((condition) => !isOwn(condition) && !byControllerManager(condition))
+      .map(({ type, reason }) => ({ csr, how: `${type.toLowerCase()} with reason ${quote(reason)}` })),
+  );
   const mend =
     'Switch that approver off, or leave kubelets to it alone. `KubectlApprove` and `KubectlDeny` are people.';
-  return [...byReason].map(([how, those]) =>
-    finding('OtherApprover', 'CSRs of kubelets', `${how}: ${count(those)}`, mend),
-  );
+  const told = (how: string, those: typeof decided): Finding =>
+    finding('OtherApprover', 'CSRs of kubelets', `${how}: ${count(those.map(({ csr }) => csr))}`, mend);
+  const byReason = [...Map.groupBy(decided, ({ how }) => how)];
+  const rest = byReason.slice(MOST_REASONS);
+  return [
+    ...byReason.slice(0, MOST_REASONS).map(([how, those]) => told(how, those)),
+    ...(rest.length === 0
+      ? []
+      : [
+          told(
+            `with ${rest.length} more reasons`,
+            rest.flatMap(([, those]) => those),
+          ),
+        ]),
+  ];
 }
 
 /** `3 CSRs, the newest csr-x7k2p (client)`. */

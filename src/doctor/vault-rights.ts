@@ -70,20 +70,33 @@ export function checkVault({ problem, login, wanted, capabilities }: VaultView):
   }
   const who = login === 'given' ? 'VAULT_TOKEN' : "the service's login";
   return whenKnown('vault', 'policy of the Vault login', capabilities, (held) => {
-    const at = (path: string): readonly string[] => held.get(path) ?? [];
-    const missing = wanted.flatMap(({ path, capabilities: needed }) => {
-      const lacks = at(path).includes('root') ? [] : needed.filter((each) => !at(path).includes(each));
-      if (lacks.length === 0) return [];
-      const found = `may not ${lacks.join(', ')} ${path}`;
+    const at: Held = (path) => held.get(path) ?? [];
+    const missing = missingAt(wanted, at).map(({ where, lacks }) => {
+      const found = `may not ${lacks.join(', ')} ${where}`;
       return login === 'given'
-        ? [finding('VaultTokenLacksRight', who, found, GIVEN)]
-        : [finding('VaultRightMissing', who, found, MEND)];
+        ? finding('VaultTokenLacksRight', who, found, GIVEN)
+        : finding('VaultRightMissing', who, found, MEND);
     });
     return [...missing, ...(login === 'given' ? [] : tooMuch(wanted, at))];
   });
 }
 
-function tooMuch(wanted: readonly VaultRight[], at: (path: string) => readonly string[]): readonly Finding[] {
+type Held = (path: string) => readonly string[];
+
+/** What is missing by the lines of the policy; of a line that holds in part, the paths where it does not. */
+function missingAt(wanted: readonly VaultRight[], at: Held): { where: string; lacks: readonly string[] }[] {
+  const lacking = ({ path, capabilities }: VaultRight): readonly string[] =>
+    at(path).includes('root') ? [] : capabilities.filter((each) => !at(path).includes(each));
+  return [...new Set(wanted.map(({ pattern }) => pattern))].flatMap((pattern) => {
+    const line = wanted.filter((each) => each.pattern === pattern);
+    const wrong = line.filter((each) => lacking(each).length > 0);
+    if (wrong.length === 0) return [];
+    const where = wrong.length === line.length ? pattern : wrong.map(({ path }) => path).join(', ');
+    return [{ where, lacks: [...new Set(wrong.flatMap(lacking))] }];
+  });
+}
+
+function tooMuch(wanted: readonly VaultRight[], at: Held): readonly Finding[] {
   if (wanted.some(({ path }) => at(path).includes('root'))) {
     return [finding('VaultRightsTooMany', "the service's login", 'is root', MEND)];
   }

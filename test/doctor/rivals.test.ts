@@ -210,6 +210,16 @@ describe('doctor/rivals', () => {
     });
   }
 
+  it('tells of ten reasons, and how many more there are', () => {
+    const all = Array.from({ length: 12 }, (_, at) =>
+      csr({ name: `csr-${at}`, conditions: [{ ...OURS, reason: `R${at}` }] }),
+    );
+    const found = checkRivals(input(seen(...all)));
+    expect(found).to.have.length(11);
+    expect(found.at(-1)?.found).to.match(/^with 2 more reasons: 2 CSRs, /);
+    expect(checkRivals(input(seen(...all.slice(2))))).to.have.length(10);
+  });
+
   it('says what could not be read, and judges by the rest', () => {
     const unknown = { known: false, why: 'forbidden' } as const;
     expect(checkRivals(input({ csrs: unknown, controllerManager: unknown })).map(({ code }) => code)).to.deep.equal([

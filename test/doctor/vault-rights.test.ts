@@ -4,6 +4,7 @@ import { checkVault, neededVaultRights, type VaultView } from '../../src/doctor/
 import { read } from '../support/readme.ts';
 
 const CA = 'secret/data/kubernetes/ca';
+const PREFIX = 'kubelet-bootstrap';
 const NODE = 'secret/data/kubelet-bootstrap/nodes/kubelet-bootstrap-doctor';
 const ALL = ['minter', 'approver', 'signer', 'cleaner'] as const;
 
@@ -42,6 +43,27 @@ describe('doctor/vault-rights', () => {
       'a path that was not answered',
       view({ [NODE]: [] }),
       [['VaultRightMissing', `may not create, update, read ${NODE}`]],
+    ],
+    [
+      'a whole line of the policy that is missing is told once',
+      view(
+        Object.fromEntries(
+          ['nodes', 'pools'].map((of) => [`secret/destroy/${PREFIX}/${of}/${PREFIX}-doctor`, ['deny']]),
+        ),
+      ),
+      [['VaultRightMissing', `may not create, update secret/destroy/${PREFIX}/*`]],
+    ],
+    [
+      'all lines are missing: one finding for each',
+      view(everywhere('deny')),
+      [
+        ['VaultRightMissing', `may not create, update, read secret/data/${PREFIX}/*`],
+        ['VaultRightMissing', `may not create, update, read, delete, list secret/metadata/${PREFIX}/*`],
+        ['VaultRightMissing', `may not create, update secret/destroy/${PREFIX}/*`],
+        ['VaultRightMissing', `may not read ${CA}`],
+        ['VaultRightMissing', 'may not update auth/token/renew-self'],
+        ['VaultRightMissing', 'may not read auth/token/lookup-self'],
+      ],
     ],
     ['root is told once', view(everywhere('root')), [['VaultRightsTooMany', 'is root']]],
     ['writing the CA key', view({ [CA]: ['read', 'update'] }), [['VaultRightsTooMany', `may update ${CA}`]]],
