@@ -1,5 +1,5 @@
 /** The composition root: from a config to the wired service. */
-import type { Config } from './config.ts';
+import { breadthOf, type Config, runningControllers } from './config.ts';
 import { messageOf } from './errors.ts';
 import { tokenListWatch } from './kubernetes/token-secrets.ts';
 import type { HealthCheck } from './ops/health.ts';
@@ -11,6 +11,7 @@ import type { Controller } from './runtime/controller.ts';
 import type { Informer } from './runtime/informer.ts';
 import { type Part, startAll } from './runtime/lifecycle.ts';
 import type { TokenRecord } from './tokens/token-secret.ts';
+import { addressSide } from './wiring/addresses.ts';
 import { openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
@@ -50,7 +51,9 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
   const stop = await startAll([server, ...parts], (name, error) => {
     log.error({ part: name, error: messageOf(error) }, 'part did not stop cleanly');
   });
-  log.info({ controllers: config.controllers, opsPort }, 'service started');
+  const controllers = [...runningControllers(config)];
+  for (const { path, message } of breadthOf(config)) log.warn({ path }, `admits nearly everything: ${message}`);
+  log.info({ mode: config.mode, controllers, opsPort }, 'service started');
   return { opsPort, stop: () => stop(deadline(config.ops.shutdown)) };
 }
 
@@ -84,7 +87,8 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     authorityNotAfter = notAfter;
   });
   const state = nodeState(context, cluster.transport, tokens);
-  csrs = csrSide(context, cluster.transport, tokens, state, backend);
+  const addresses = await addressSide(context, cluster.transport, state);
+  csrs = csrSide(context, cluster.transport, tokens, state, addresses.sources, backend);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
   const minted: TokenSide =
     vault === undefined
@@ -115,8 +119,11 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     close,
     ...watches.map(partOfInformer),
     ...state.parts,
+    ...addresses.parts,
     ...csrs.parts,
-    ...controllers.map((controller) => partOfController(controller, Promise.all(watches.map(({ synced }) => synced)))),
+    ...controllers.map((controller) =>
+      partOfController(controller, Promise.all([addresses.tried, ...watches.map(({ synced }) => synced)])),
+    ),
     ...minted.parts,
   ];
   const readiness = healthChecks(config, watches, vault, backend);
@@ -139,7 +146,7 @@ function healthChecks(
     check: () => (informer.fresh() ? undefined : 'no complete, recent copy of the objects'),
   }));
   if (vault !== undefined) checks.push({ name: 'vault', check: (signal) => vault.session.check(signal) });
-  if (config.controllers.includes('signer')) {
+  if (runningControllers(config).has('signer')) {
     checks.push({
       name: 'authority',
       check: async (signal) => {

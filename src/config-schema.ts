@@ -1,11 +1,21 @@
 /** Every key of the config file with its line of help; the README's table is made of these and held against them. */
-import { isIP } from 'node:net';
-import { RE2JS } from 're2js';
 import { z } from 'zod';
+import {
+  concurrency,
+  dnsLabel,
+  dnsSubdomain,
+  dnsSuffix,
+  duration,
+  file,
+  https,
+  isListenAddress,
+  pathSegments,
+  pattern,
+  ranges,
+  time,
+} from './config-values.ts';
 import { parseRanges } from './policy/addresses.ts';
-import { formatDuration, parseDuration } from './runtime/duration.ts';
 import { isPoolName } from './tokens/binding.ts';
-import { parseTime } from './tokens/token-secret.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -14,63 +24,8 @@ const YEAR = 365 * 24 * HOUR;
 export const CONTROLLERS = ['minter', 'approver', 'signer', 'cleaner'] as const;
 export type ControllerName = (typeof CONTROLLERS)[number];
 
-const DURATION_WANTED = 'must be a duration such as 90s, 15m or 1h30m';
-
-/** A Go duration within bounds, read into milliseconds. */
-function duration(least: number, most: number): z.ZodType<number, string> {
-  return z.string(DURATION_WANTED).transform((text, ctx) => {
-    const ms = parseDuration(text);
-    if (ms === undefined) {
-      ctx.addIssue({ code: 'custom', message: `"${text}" ${DURATION_WANTED}` });
-      return z.NEVER;
-    }
-    if (ms < least || ms > most) {
-      const bounds = `${least < 1000 ? `${least}ms` : formatDuration(least)} to ${formatDuration(most)}`;
-      ctx.addIssue({ code: 'custom', message: `"${text}" is out of bounds: ${bounds}` });
-      return z.NEVER;
-    }
-    return ms;
-  });
-}
-
-const https = z.url({ protocol: /^https$/, error: 'must be a URL that begins with https://' });
-const file = z.string().min(1, 'must name a file');
-const concurrency = z.int().min(1).max(256);
-const dnsSuffix = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'must be a lower-case DNS name');
-
-const dnsLabel = z.string().refine(isPoolName, 'must be a lower-case DNS label');
-
-const time = z.string().transform((text, ctx) => {
-  const ms = parseTime(text);
-  if (ms !== undefined) return ms;
-  ctx.addIssue({ code: 'custom', message: `"${text}" is no time such as 2027-01-31T00:00:00Z` });
-  return z.NEVER;
-});
-
-const range = z.string().refine((text) => parseRanges([text]).wrong.length === 0, {
-  error: ({ input }) => `"${String(input)}" is no range such as 10.0.0.0/8`,
-});
-const ranges = z.array(range).transform((texts) => parseRanges(texts).ranges);
-
-function isListenAddress(text: string): boolean {
-  const [, ipv6, ipv4, port] = /^(?:\[([^\]]+)\]|([^:]+)):([0-9]{1,5})$/.exec(text) ?? [];
-  return (isIP(ipv6 ?? '') === 6 || isIP(ipv4 ?? '') === 4) && Number(port) <= 65_535;
-}
-
-const pattern = z.string().transform((text, ctx) => {
-  try {
-    return { text, matcher: RE2JS.compile(text) };
-  } catch (error) {
-    ctx.addIssue({ code: 'custom', message: `"${text}" is no RE2 pattern: ${String(error)}` });
-    return z.NEVER;
-  }
-});
-
-const pathSegments = z
-  .string()
-  .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'must be segments of letters, digits, - and _, with / between them');
+export const MODES = ['enforce', 'observe', 'approve-only', 'sign-only'] as const;
+export type Mode = (typeof MODES)[number];
 
 const pool = z.strictObject({
   nodeNames: pattern.describe('RE2 pattern that the whole name of a node of this pool matches'),
@@ -83,6 +38,8 @@ const pool = z.strictObject({
     .enum(['whenCertificateExpired', 'whenStale', 'never'])
     .default('whenCertificateExpired')
     .describe("When the pool's token may replace a node that is there and not alive"),
+  admitsAnyName: z.boolean().default(false).describe('Acknowledges a pattern that every name matches'),
+  admitsAnyAddress: z.boolean().default(false).describe('Acknowledges ranges that cover half of all addresses'),
   controlPlane: z.boolean().default(false).describe('Its nodes may have names of `controlPlane.nodeNames`'),
   lifetime: z
     .strictObject({
@@ -154,6 +111,8 @@ const retention = z.strictObject({
   superseded: duration(0, YEAR).default(HOUR).describe('Without a decision, and the same requester made a newer one'),
 });
 
+const waitOrDeny = z.enum(['wait', 'deny']);
+
 /** The whole config file. */
 export const configSchema = z.strictObject({
   kubernetes: z
@@ -175,13 +134,20 @@ export const configSchema = z.strictObject({
     .min(1)
     .default([...CONTROLLERS])
     .describe('Which controllers run'),
+  mode: z
+    .enum(MODES)
+    .default('enforce')
+    .describe('enforce; observe: decide and write nothing; approve-only: another signs; sign-only: others approve'),
   approver: z
     .strictObject({
       concurrency: concurrency.default(16).describe('CSRs that are decided on at the same time'),
       onViolation: z
-        .enum(['wait', 'deny'])
+        .union([
+          waitOrDeny,
+          z.strictObject({ form: waitOrDeny, identity: waitOrDeny, names: waitOrDeny, terms: waitOrDeny }).partial(),
+        ])
         .default('wait')
-        .describe('What becomes of a CSR that can never be right; a denied kubelet makes 28 times more CSRs'),
+        .describe('wait or deny, for everything or by class of the reason; a denied kubelet makes 28 times more CSRs'),
       accessReview: z.enum(['class', 'full']).default('class').describe('Ask RBAC by class, or for every requester'),
       longestRequest: duration(10 * MINUTE, 100 * YEAR)
         .default(YEAR)
@@ -204,6 +170,22 @@ export const configSchema = z.strictObject({
       enabled: z.boolean().default(true).describe('Whether serving certificates are approved and signed'),
       dnsSuffixes: z.array(dnsSuffix).default([]).describe('Names besides <node> itself: <node>.<suffix>'),
       addressRanges: ranges.optional().describe('Where the addresses of nodes lie, as CIDRs; there is no default'),
+      admitsAnyAddress: z.boolean().default(false).describe('Acknowledges ranges that cover half of all addresses'),
+      serviceRanges: ranges
+        .default(parseRanges([]).ranges)
+        .describe('CIDRs of Services, besides those that the cluster has as ServiceCIDR objects'),
+      inventory: z
+        .strictObject({
+          file: file.optional().describe('YAML file with a list of addresses and DNS names for each node'),
+          configMap: dnsSubdomain
+            .optional()
+            .describe('The same in the key `inventory` of a ConfigMap in `state.namespace`'),
+        })
+        .refine(({ file: path, configMap }) => (path === undefined) !== (configMap === undefined), {
+          error: 'must have either file or configMap',
+        })
+        .optional()
+        .describe('What addresses nodes have, by name'),
     })
     .prefault({}),
   signer: z

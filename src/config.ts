@@ -1,7 +1,9 @@
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { CONTROLLERS, type ConfigShape, configSchema } from './config-schema.ts';
+import { CONTROLLERS, type ConfigShape, configSchema, type ControllerName } from './config-schema.ts';
 import { ConfigError, type ConfigProblem, messageOf } from './errors.ts';
+import type { AddressRanges } from './policy/addresses.ts';
+import { admitsAnyName, coversHalf } from './policy/breadth.ts';
 import type { PolicyConfig, PoolPolicy } from './policy/policy-config.ts';
 
 /** The whole config, read, checked and frozen. Durations are in ms. */
@@ -21,16 +23,26 @@ export interface ConfigOverrides {
  * its key; nothing is started on a wrong config.
  */
 export function readConfig(source: string, text: string, overrides: ConfigOverrides = {}): Config {
+  const raw = override(parseYaml(source, text), overrides);
+  const parsed = configSchema.safeParse(raw);
+  const problems = [
+    ...(parsed.success
+      ? breadthOf(parsed.data).filter(({ acknowledged }) => !acknowledged)
+      : parsed.error.issues.flatMap(problemsOf)),
+    ...crossProblems(raw),
+  ];
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(source, problems);
+  return deepFreeze(parsed.data);
+}
+
+/** The plain value of a YAML text. Throws ConfigError, with the lines, for what is none. */
+export function parseYaml(source: string, text: string): unknown {
   const document = parseDocument(text, { prettyErrors: true });
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) => ({ path: '', message: error.message.split('\n')[0] ?? '' }));
     throw new ConfigError(source, problems);
   }
-  const raw = override(plainValue(source, document), overrides);
-  const parsed = configSchema.safeParse(raw);
-  const problems = [...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)), ...crossProblems(raw)];
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(source, problems);
-  return deepFreeze(parsed.data);
+  return plainValue(source, document);
 }
 
 /** Throws ConfigError for what is YAML and yet no value, such as aliases that grow without end. */
@@ -40,6 +52,40 @@ function plainValue(source: string, document: { toJS(): unknown }): unknown {
   } catch (error) {
     throw new ConfigError(source, [{ path: '', message: messageOf(error) }], { cause: error });
   }
+}
+
+/** Which controllers run in this mode. */
+export function runningControllers({
+  mode,
+  controllers,
+}: Pick<Config, 'mode' | 'controllers'>): ReadonlySet<ControllerName> {
+  const signs = mode === 'enforce' || mode === 'sign-only';
+  return new Set(
+    controllers.filter((name) => (name === 'signer' ? signs : name !== 'approver' || mode !== 'sign-only')),
+  );
+}
+
+/** A key of the config that admits nearly everything. */
+export interface Breadth extends ConfigProblem {
+  readonly acknowledged: boolean;
+}
+
+/** What in the config admits nearly everything, whether or not that is acknowledged. */
+export function breadthOf({ pools, serving }: Config): Breadth[] {
+  const found: Breadth[] = [];
+  const ranges = (path: string, of: { addressRanges?: AddressRanges | undefined; admitsAnyAddress: boolean }): void => {
+    if (!coversHalf(of.addressRanges?.texts ?? [])) return;
+    const message = `covers half of all addresses or more: narrow it, or set ${path}.admitsAnyAddress`;
+    found.push({ path: `${path}.addressRanges`, message, acknowledged: of.admitsAnyAddress });
+  };
+  ranges('serving', serving);
+  for (const [name, pool] of Object.entries(pools)) {
+    ranges(`pools.${name}`, pool);
+    if (!admitsAnyName((nodeName) => pool.nodeNames.matcher.testExact(nodeName))) continue;
+    const message = `matches any name: narrow it, or set pools.${name}.admitsAnyName`;
+    found.push({ path: `pools.${name}.nodeNames`, message, acknowledged: pool.admitsAnyName });
+  }
+  return found;
 }
 
 /** The part of the config that decisions depend on. */
@@ -66,12 +112,19 @@ export function policyOf(config: Config): PolicyConfig {
       serving.enabled && serving.addressRanges !== undefined
         ? { dnsSuffixes: serving.dnsSuffixes, ranges: serving.addressRanges }
         : undefined,
-    onViolation: approver.onViolation,
+    onViolation: onViolationOf(approver.onViolation),
     controlPlane: config.controlPlane === undefined ? undefined : nodeNamesOf(config.controlPlane.nodeNames),
     staleAfterMs: approver.staleAfter,
     renewWithoutNodeMs: approver.renewWithoutNode,
     credentials: approver.credentials,
   };
+}
+
+function onViolationOf(onViolation: Config['approver']['onViolation']): PolicyConfig['onViolation'] {
+  const all = typeof onViolation === 'string' ? onViolation : 'wait';
+  const named = typeof onViolation === 'string' ? {} : onViolation;
+  const { form = all, identity = all, names = all, terms = all } = named;
+  return { form, identity, names, terms };
 }
 
 function nodeNamesOf(pattern: Config['pools'][string]['nodeNames']): Pick<PoolPolicy, 'pattern' | 'admitsNodeName'> {
@@ -96,7 +149,8 @@ function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
 function crossProblems(raw: unknown): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const runs = at(raw, 'controllers') ?? CONTROLLERS;
-  const running = new Set<unknown>(Array.isArray(runs) ? runs : []);
+  const signs = at(raw, 'mode') !== 'observe' && at(raw, 'mode') !== 'approve-only';
+  const running = new Set<unknown>((Array.isArray(runs) ? runs : []).filter((name) => name !== 'signer' || signs));
   const ranges = at(raw, 'serving', 'addressRanges');
   if (at(raw, 'serving', 'enabled') !== false && (!Array.isArray(ranges) || ranges.length === 0)) {
     problems.push({

@@ -20,12 +20,16 @@ const PURE_PACKAGES = ['node:crypto', 'node:net', '@peculiar/'];
 const LAYERS: Readonly<Record<string, Layer>> = {
   'bootstrap-token': { layers: ['main'], packages: [] },
   main: { layers: ['cli'], packages: ['node:path'] },
-  cli: { layers: [...SERVICE, 'app', 'wiring', 'config-schema', DOCTOR], packages: ['commander', 'yaml', 'node:fs'] },
+  cli: {
+    layers: [...SERVICE, 'app', 'wiring', 'config-schema', DOCTOR],
+    packages: ['commander', 'yaml', 'node:fs', 'node:path'],
+  },
   app: { layers: [...SERVICE, 'wiring'], packages: [] },
   wiring: { layers: [...SERVICE, DOCTOR], packages: ['node:crypto', 'node:fs'] },
   config: { layers: ['config-schema', 'policy', 'errors'], packages: ['yaml', 'zod'] },
-  'config-schema': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
-  controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue'] },
+  'config-schema': { layers: ['config-values', 'policy', 'tokens'], packages: ['zod'] },
+  'config-values': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
+  controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto'] },
   ops: { layers: [...INNER, 'runtime'], packages: ['pino', 'prom-client', 'node:http', 'node:net'] },
   kubernetes: {
     layers: [...INNER, 'runtime', DOCTOR],

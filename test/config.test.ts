@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { type Config, policyOf, readConfig } from '../src/config.ts';
+import { onViolation } from './policy/good-request.ts';
+import { breadthOf, type Config, policyOf, readConfig, runningControllers } from '../src/config.ts';
 import { LEAST, pathsOf, withValues } from './support/config-text.ts';
 
 const HOUR = 3_600_000;
@@ -149,14 +150,67 @@ describe('config: policyOf', () => {
     expect(policy).to.include({
       unboundTokensUntil: Date.UTC(2027, 0, 31, 12),
       longestRequestSeconds: 5400,
-      onViolation: 'wait',
     });
+    expect(policy.onViolation).to.deep.equal(onViolation('wait'));
     expect(policy.serving?.dnsSuffixes).to.deep.equal(['ec2.internal']);
     expect(policy.serving?.ranges.contains(Uint8Array.of(10, 1, 2, 3))).to.equal(true);
+  });
+
+  it('denies for everything, or for the classes that are named', () => {
+    const of = (value: unknown): unknown =>
+      policyOf(readConfig('config.yaml', withValues({ 'approver.onViolation': value }))).onViolation;
+    expect(of('deny')).to.deep.equal(onViolation('deny'));
+    expect(of({ form: 'deny', terms: 'deny' })).to.deep.equal({ ...onViolation('wait'), form: 'deny', terms: 'deny' });
+    expect(of({})).to.deep.equal(onViolation('wait'));
   });
 
   it('serves no serving certificates when they are off, whatever ranges there are', () => {
     const off = readConfig('config.yaml', withValues({ 'serving.enabled': false }));
     expect(policyOf(off).serving).to.equal(undefined);
   });
+});
+
+describe('config: modes', () => {
+  const running = (mode: string, more: Readonly<Record<string, unknown>> = {}): string[] => [
+    ...runningControllers(readConfig('config.yaml', withValues({ mode, ...more }))),
+  ];
+  for (const [mode, controllers] of [
+    ['enforce', ['minter', 'approver', 'signer', 'cleaner']],
+    ['observe', ['minter', 'approver', 'cleaner']],
+    ['approve-only', ['minter', 'approver', 'cleaner']],
+    ['sign-only', ['minter', 'signer', 'cleaner']],
+  ] as const) {
+    it(`runs ${controllers.join(', ')} in ${mode}`, () => {
+      expect(running(mode)).to.deep.equal(controllers);
+    });
+  }
+
+  it('runs no more than the controllers that are named', () => {
+    expect(running('enforce', { controllers: ['approver'] })).to.deep.equal(['approver']);
+    expect(running('sign-only', { controllers: ['approver', 'cleaner'] })).to.deep.equal(['cleaner']);
+  });
+
+  it('needs no CA where nothing is signed', () => {
+    expect(running('observe', { 'signer.ca': undefined })).to.not.include('signer');
+    expect(running('approve-only', { 'signer.ca': undefined })).to.not.include('signer');
+    expect(pathsOf(withValues({ mode: 'sign-only', 'signer.ca': undefined }))).to.deep.equal(['signer.ca']);
+  });
+});
+
+describe('config: what admits nearly everything', () => {
+  const WIDE = ['0.0.0.0/1'];
+  for (const [what, changes, path] of [
+    ['a pool of any name', { 'pools.all': { nodeNames: '.*' } }, 'pools.all.nodeNames'],
+    ['ranges of half of all addresses', { 'serving.addressRanges': WIDE }, 'serving.addressRanges'],
+    ['such ranges of a pool', { 'pools.a': { nodeNames: 'a', addressRanges: WIDE } }, 'pools.a.addressRanges'],
+  ] as const) {
+    it(`refuses ${what} unless it is acknowledged`, () => {
+      expect(pathsOf(withValues(changes))).to.deep.equal([path]);
+      const parent = path.slice(0, path.lastIndexOf('.'));
+      const key = path.endsWith('nodeNames') ? 'admitsAnyName' : 'admitsAnyAddress';
+      const text = withValues({ ...changes, [`${parent}.${key}`]: true });
+      expect(pathsOf(text)).to.deep.equal([]);
+      expect(breadthOf(readConfig('config.yaml', text)).map((found) => found.path)).to.deep.equal([path]);
+    });
+  }
 });

@@ -13,12 +13,13 @@ import { configSchema } from '../src/config-schema.ts';
 import { policyOf, readConfig } from '../src/config.ts';
 import { CHECKS as DOCTOR_CHECKS, FINDINGS, NOT_CHECKED } from '../src/doctor/finding.ts';
 import { Metrics } from '../src/ops/metrics.ts';
-import { APPROVAL_REASONS, REASONS } from '../src/policy/reasons.ts';
+import { APPROVAL_REASONS, REASONS, REMARKS } from '../src/policy/reasons.ts';
 import type { RequestPath } from '../src/policy/verdict.ts';
 import { wellFormed } from '../src/policy/shared-rules.ts';
-import { CHECKS } from '../src/policy/review.ts';
+import { CHECKS, review } from '../src/policy/review.ts';
 import { formatDuration } from '../src/runtime/duration.ts';
 import { ruleInput } from './policy/good-request.ts';
+import { decisionFields } from '../src/controllers/decision-log.ts';
 import { TABLES } from './policy/tables.ts';
 import { code, codes, holds, prose, read, README, ROOT, section } from './support/readme.ts';
 
@@ -76,7 +77,11 @@ const metricRows = metrics.registry
 
 const io = { out: () => {}, err: () => {}, env: {}, interrupted: new AbortController().signal };
 const commands = [serviceProgram(io), tokenProgram(io)].flatMap((program) =>
-  program.commands.map((command) => ({ program: program.name(), command })),
+  program.commands.flatMap((command) =>
+    command.commands.length === 0
+      ? [{ program: program.name(), command }]
+      : command.commands.map((inner) => ({ program: `${program.name()} ${command.name()}`, command: inner })),
+  ),
 );
 const flagsOf = (command: Command): string[] => command.options.map(({ flags }) => flags);
 
@@ -175,8 +180,8 @@ describe('README.md', () => {
   });
 
   it('lists every reason code', () => {
-    const rows = Object.entries(REASONS).map(([name, { final, mend }]) => [code(name), final ? 'yes' : 'no', mend]);
-    holds('### Reason codes', ['Code', 'Final', 'What the owner of the node should do'], rows);
+    const rows = Object.entries(REASONS).map(([name, { class: of, mend }]) => [code(name), of, mend]);
+    holds('### Reason codes', ['Code', 'Class', 'What the owner of the node should do'], rows);
     const approvals = Object.entries(APPROVAL_REASONS).map(([path, reason]) => [code(reason), path]);
     holds('### Reasons of approvals', ['Reason', 'Path'], approvals);
   });
@@ -199,6 +204,25 @@ describe('README.md', () => {
     holds('## Metrics', ['Name', 'Type', 'Labels', 'Meaning'], metricRows);
     const known = metricRows.map(([name = '']) => name.slice(1, -1));
     for (const [name] of README.matchAll(/\bkubelet_bootstrap_[a-z_]*[a-z]/g)) expect(known).to.include(name);
+  });
+
+  it('lists the fields of a decision', () => {
+    const { request, facts } = ruleInput('bootstrap');
+    const fields = decisionFields(request, { facts, verdict: review(ruleInput('bootstrap')) });
+    const named = section('### Decision log')
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+      .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([A-Za-z]+)`/g)].map(([, name]) => name));
+    expect(named).to.deep.equal(Object.keys(fields));
+  });
+
+  it('lists the remarks', () => {
+    const rows = Object.entries(REMARKS).map(([name, { alarm, meaning }]) => [
+      code(name),
+      alarm ? 'yes' : 'no',
+      meaning,
+    ]);
+    holds('### Remarks', ['Code', 'Event', 'Meaning'], rows);
   });
 
   it('lists the rights of the service and of the nodes', () => {

@@ -25,7 +25,7 @@ export function configFor(
 ): Record<string, unknown> {
   const config: Record<string, unknown> = {
     cluster: { server: controlPlane.server, caFile: controlPlane.caFile },
-    serving: { addressRanges: ['0.0.0.0/1', '128.0.0.0/1', '::/1', '8000::/1'] },
+    serving: { addressRanges: ['0.0.0.0/1', '128.0.0.0/1', '::/1', '8000::/1'], admitsAnyAddress: true },
     signer: { ca: { certificateFile: controlPlane.caFile, keyFile: controlPlane.caKeyFile } },
     ...(openBao === undefined
       ? { controllers: ['approver', 'signer', 'cleaner'] }

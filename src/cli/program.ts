@@ -13,6 +13,7 @@ import {
   unbanNode,
 } from './commands/nodes.ts';
 import { run } from './commands/run.ts';
+import { simulate, type SimulateFlags } from './commands/simulate.ts';
 import { issue, type IssueFlags, list, type ListFlags, revoke, show } from './commands/tokens.ts';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
 import type { Io } from './io.ts';
@@ -47,10 +48,24 @@ export function serviceProgram(io: Io, end: (code: number) => void = () => {}): 
   withOptions(program.command('run'), SHARED_OPTIONS, RUN_OPTIONS)
     .description('run the service until SIGTERM')
     .action((flags: RunFlags) => run(flags, io));
-  withOptions(program.command('explain <csr>'), SHARED_OPTIONS)
-    .description('print every check on a CSR, what it expected and found, and the verdict; writes nothing')
+  withOptions(program.command('explain [csr]'), SHARED_OPTIONS)
+    .description(
+      'print every check on a CSR, what it expected and found, the verdict and what would mend it; writes nothing',
+    )
+    .option('-f, --filename <file>', 'a file with CSRs instead of one of the cluster')
     .addOption(outputOption('text', 'text or json'))
-    .action((csr: string, flags: ExplainFlags) => explain(csr, flags, io));
+    .action((csr: string | undefined, flags: ExplainFlags) => explain(csr, flags, io));
+  withOptions(program.command('simulate'), SHARED_OPTIONS)
+    .description('judge recorded CSRs by a config and print only what would be decided otherwise; writes nothing')
+    .requiredOption('-f, --filename <path>', 'file or folder with CSRs, as kubectl get csr -o yaml writes them')
+    .option('--baseline <file>', 'a config to compare with, instead of what was decided on record')
+    .addOption(
+      new Option('--facts <source>', 'assumed: tokens, bindings and nodes are as they should be; cluster: as it is now')
+        .choices(['assumed', 'cluster'])
+        .default('assumed'),
+    )
+    .addOption(outputOption('text', 'text or json'))
+    .action((flags: SimulateFlags) => simulate(flags, io));
   withOptions(program.command('doctor'), SHARED_OPTIONS)
     .description('print what is wrong with the cluster and the set-up, and how to mend it; writes nothing')
     .option('--service-user <name>', 'the user that the service is to the API server', DEFAULT_SERVICE_USER)
@@ -90,7 +105,9 @@ export function tokenProgram(io: Io): Command {
     .option('--pool <name>', 'a pool of the config')
     .option('--ttl <duration>', 'lifetime, such as 30m or 24h (default: from the config)')
     .option('--description <text>', 'for people; never a secret')
-    .option('--replace', 'revoke the tokens that the node or pool has')
+    .option('--uses <number>', 'how many nodes a token of a pool is good for (default: from the config)')
+    .option('--address <addresses...>', 'addresses of the node, vouched for in its serving certificates')
+    .option('--replace', 'revoke the tokens that the node or pool has; the new one may replace a node that is alive')
     .option('--show-secret', 'do not mask the secret part in json and yaml')
     .addOption(outputOption('token', 'token, json, yaml or bootstrap-kubeconfig'))
     .addHelpText(

@@ -1,10 +1,11 @@
 import { isRemote } from '../errors.ts';
 import { stateOf } from '../policy/csr-state.ts';
-import { REMARKS } from '../policy/reasons.ts';
+import { type ReasonCode, REMARKS } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import type { Csr, CsrWriter, EventSink, Log, Store, Telemetry } from '../ports.ts';
-import { type Decider, sourceOf } from './decider.ts';
+import { decisionFields } from './decision-log.ts';
+import { type Decider, type Decision, sourceOf } from './decider.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import type { Seats } from './seats.ts';
 
@@ -14,6 +15,8 @@ export interface ApproverOptions {
   readonly decider: Decider;
   readonly writer: CsrWriter;
   readonly seats: Seats;
+  /** Decides and reports, and writes nothing (mode `observe`). */
+  readonly observes: boolean;
   /** Told of every CSR right after its approval, with the version that the write gave it. */
   readonly onApproved: (csr: Csr) => void;
   readonly events: EventSink;
@@ -21,16 +24,25 @@ export interface ApproverOptions {
   readonly log: Log;
 }
 
-/** A class that lacks its binding is asked about again this often; everything else waits for a change or this long. */
-const ACCESS_AGAIN_MS = 30_000;
+/** What can change without an event that leads to this CSR is looked at again this often. */
+const SOON_MS = 30_000;
+const SOON_OTHERWISE: ReadonlySet<ReasonCode> = new Set(['AccessNotGranted', 'FactUnavailable', 'AddressOfOtherNode']);
+/** Everything else waits for a change, or this long. */
 const LOOK_AGAIN_MS = 5 * 60_000;
 const TAKEN_AGAIN_MS = 1_000;
+
+const MESSAGES = {
+  deciding: { approve: 'CSR approved', deny: 'CSR denied', wait: 'CSR left waiting' },
+  observing: { approve: 'CSR would be approved', deny: 'CSR would be denied', wait: 'CSR would be left waiting' },
+} as const;
 
 /** Decides on pending CSRs of the kubelet signers: one PUT to `/approval`, or none at all. */
 export class Approver {
   readonly #options: ApproverOptions;
   /** Decided by us, until the watch shows it: what is read meanwhile is old. */
   readonly #decided = new Set<string>();
+  /** Mode `observe`: by name, until they were judged and are settled. */
+  readonly #captured = new Map<string, RequestView>();
   /** The last reason that a waiting CSR was reported with. */
   readonly #reported = new Map<string, string>();
   /** Their Events were too many at that time. */
@@ -43,31 +55,62 @@ export class Approver {
   /** To be told when a CSR is settled or gone. */
   forget(csr: Csr): void {
     this.#decided.delete(csr.uid);
+    // One that was not judged yet is kept until it is.
+    if (this.#reported.has(csr.uid)) this.#captured.delete(csr.name);
     this.#reported.delete(csr.uid);
     this.#untold.delete(csr.uid);
   }
 
   /** Decides on the CSR of that name. Answers in how many ms it wants to look again, if at all. Throws to be retried. */
   async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
-    const csr = this.#options.csrs.get(name);
-    if (csr === undefined || stateOf(csr) !== 'pending' || this.#decided.has(csr.uid)) return undefined;
-    const request = this.#options.pending.view(csr);
+    const request = this.#options.observes ? this.#captured.get(name) : this.#undecided(name);
+    if (request === undefined) return undefined;
     const decision = await this.#options.decider.decide(request, signal);
     const { verdict } = decision;
+    if (this.#options.observes) {
+      this.#observe(request, decision);
+      return LOOK_AGAIN_MS;
+    }
     // Somebody took the last one since: what is known now says so.
     if (verdict.kind === 'approve' && !(await this.#options.seats.take(request, decision, signal)))
       return TAKEN_AGAIN_MS;
     if (verdict.kind === 'wait') {
-      this.#reportWaiting(request, verdict);
-      return verdict.violations.some(({ code }) => code === 'AccessNotGranted' || code === 'FactUnavailable')
-        ? ACCESS_AGAIN_MS
-        : LOOK_AGAIN_MS;
+      this.#reportWaiting(request, decision, verdict);
+      return verdict.violations.some(({ code }) => SOON_OTHERWISE.has(code)) ? SOON_MS : LOOK_AGAIN_MS;
     }
-    await this.#write(request, verdict, signal);
+    await this.#write(request, decision, verdict, signal);
     return undefined;
   }
 
-  async #write(request: RequestView, verdict: Exclude<Verdict, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
+  /** In mode `observe`, to be given every pending CSR: whoever decides on it may be faster than this service. */
+  capture(request: RequestView): void {
+    if (!this.#captured.has(request.csr.name)) this.#captured.set(request.csr.name, request);
+  }
+
+  #undecided(name: string): RequestView | undefined {
+    const csr = this.#options.csrs.get(name);
+    if (csr === undefined || stateOf(csr) !== 'pending' || this.#decided.has(csr.uid)) return undefined;
+    return this.#options.pending.view(csr);
+  }
+
+  /** Says what it would have done, and forgets a request that somebody else has settled. */
+  #observe(request: RequestView, decision: Decision): void {
+    const { verdict } = decision;
+    const { uid, name } = request.csr;
+    const key = `${verdict.kind} ${verdict.kind === 'approve' ? '' : describeViolations(verdict.violations)}`;
+    const known = this.#reported.get(uid) === key;
+    const now = this.#options.csrs.get(name);
+    if (now?.uid !== uid || stateOf(now) !== 'pending') this.#captured.delete(name);
+    else this.#reported.set(uid, key);
+    if (!known) this.#report(request, decision);
+  }
+
+  async #write(
+    request: RequestView,
+    decision: Decision,
+    verdict: Exclude<Verdict, { kind: 'wait' }>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { writer, onApproved } = this.#options;
     const { csr } = request;
     const approves = verdict.kind === 'approve';
@@ -77,7 +120,7 @@ export class Approver {
       // Unless the watch was faster, and has shown it already.
       const shown = this.#options.csrs.get(csr.name);
       if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);
-      this.#report(request, verdict);
+      this.#report(request, decision);
       if (approves) onApproved(written);
     } catch (error) {
       // Somebody else wrote or deleted it: the watch brings what it is now.
@@ -86,39 +129,29 @@ export class Approver {
     }
   }
 
-  #reportWaiting(request: RequestView, verdict: Extract<Verdict, { kind: 'wait' }>): void {
+  #reportWaiting(request: RequestView, decision: Decision, verdict: Extract<Verdict, { kind: 'wait' }>): void {
     const key = describeViolations(verdict.violations);
     const { uid } = request.csr;
     if (this.#reported.get(uid) !== key) {
       this.#reported.set(uid, key);
-      this.#report(request, verdict);
+      this.#report(request, decision);
     } else if (this.#untold.has(uid)) {
       this.#tell(request, verdict);
     }
   }
 
-  #report(request: RequestView, verdict: Verdict): void {
-    const { telemetry, log } = this.#options;
-    const { csr } = request;
-    const reason = reasonOf(verdict);
-    telemetry.decided(csr.signerName, verdict.kind, reason);
-    const fields = {
-      csr: csr.name,
-      signer: csr.signerName,
-      requester: csr.requester.username,
-      node: request.nodeName,
-      verdict: verdict.kind,
-      reason,
-    };
+  #report(request: RequestView, decision: Decision): void {
+    const { telemetry, log, observes } = this.#options;
+    const { verdict } = decision;
+    telemetry.decided(request.csr.signerName, verdict.kind, reasonOf(verdict));
+    const fields = { ...decisionFields(request, decision) };
+    const said = MESSAGES[observes ? 'observing' : 'deciding'][verdict.kind];
     if (verdict.kind === 'approve') {
-      log.info({ ...fields, remarks: verdict.remarks.map(({ code }) => code) }, 'CSR approved');
+      log.info(fields, said);
       this.#remark(request, verdict);
       return;
     }
-    log.warn(
-      { ...fields, violations: verdict.violations },
-      verdict.kind === 'deny' ? 'CSR denied' : 'CSR left waiting',
-    );
+    log.warn(fields, said);
     this.#tell(request, verdict);
   }
 

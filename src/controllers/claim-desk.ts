@@ -76,7 +76,7 @@ export class ClaimDesk implements Claims {
   /** Removes the claims of tokens that are gone. Throws RemoteError. */
   async sweep(exists: (tokenId: string) => boolean, signal: AbortSignal): Promise<void> {
     const now = this.#options.clock.now();
-    for (const map of [...this.#options.stored.values()]) {
+    for (const map of this.#options.stored.values()) {
       const tokenId = tokenOfClaimsMap(map.name);
       if (tokenId === undefined || exists(tokenId) || map.createdAt + YOUNG_MS > now) continue;
       await this.#options.maps.remove(map, signal);

@@ -2,13 +2,16 @@ import type { Facts } from '../policy/facts.ts';
 import type { PolicyConfig } from '../policy/policy-config.ts';
 import type { RequestView } from '../policy/request.ts';
 import { review } from '../policy/review.ts';
+import type { RuleInput } from '../policy/rule.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { FactGatherer } from './fact-gatherer.ts';
 
 export interface DeciderOptions {
   /** The policy in force; a reloaded config may change it. */
   readonly policy: () => PolicyConfig;
-  readonly facts: FactGatherer;
+  readonly facts: Pick<FactGatherer, 'gather'>;
+  /** What decides; `review` unless this service only signs. */
+  readonly review?: (input: RuleInput) => Verdict;
   /** Undecided later requests of the same requester, signer and name, newest first. */
   readonly newerThan: (request: RequestView) => readonly RequestView[];
 }
@@ -49,7 +52,7 @@ export class Decider {
   async #judge(request: RequestView, supersededBy: string | undefined, signal: AbortSignal): Promise<Decision> {
     const { policy } = this;
     const facts = await this.#options.facts.gather(request, policy, supersededBy, signal);
-    return { facts, verdict: review({ request, facts, policy }) };
+    return { facts, verdict: (this.#options.review ?? review)({ request, facts, policy }) };
   }
 
   async #supersededBy(request: RequestView, signal: AbortSignal): Promise<string | undefined> {

@@ -51,6 +51,8 @@ export class RecordBook implements NodeRecords {
   /** Records that differ from what the watch has shown. */
   readonly #ahead = new Map<string, NodeRecord>();
   readonly #dirty = new Set<string>();
+  /** Nodes that have or had a serving certificate with that address. */
+  readonly #byAddress = new Map<string, Set<string>>();
   readonly #reserved = new Map<string, Reservation>();
   /** Told before the stored records were read. */
   #early: Csr[] | undefined = [];
@@ -109,6 +111,15 @@ export class RecordBook implements NodeRecords {
     this.#reserved.set(node, { pool, until: this.#options.clock.monotonic() + RESERVED_MS });
   }
 
+  /** Nodes with an unexpired serving certificate for this address, as `formatAddress` writes it. */
+  ownersOf(address: string, now: number): string[] {
+    return [...(this.#byAddress.get(address) ?? [])].filter((node) => {
+      const record = this.get(node);
+      const serving = record.known ? record.value?.serving : undefined;
+      return serving !== undefined && now < serving.notAfter && serving.addresses.includes(address);
+    });
+  }
+
   /** To be told of every new or changed CSR, and of a certificate right after it was written. Never throws. */
   saw(csr: Csr): void {
     if (this.#early !== undefined) {
@@ -144,6 +155,7 @@ export class RecordBook implements NodeRecords {
   /** To be told of every stored map that is new or changed: what it has caught up with is not ahead any more. */
   stored({ records }: StateMap): void {
     for (const [node, record] of records) {
+      if (record.known) this.#index(record.value);
       const ahead = this.#ahead.get(node);
       if (ahead === undefined || !record.known || this.#dirty.has(node)) continue;
       if (formatRecord(ahead) === formatRecord(record.value)) this.#ahead.delete(node);
@@ -174,9 +186,18 @@ export class RecordBook implements NodeRecords {
     const after = change(before);
     if (after === before) return;
     this.#ahead.set(node, after);
+    this.#index(after);
     this.#dirty.add(node);
     this.#reserved.delete(node);
     this.#timer ??= clock.after(GROUP_MS, () => void this.flush(new AbortController().signal));
+  }
+
+  #index({ node, serving }: NodeRecord): void {
+    for (const address of serving?.addresses ?? []) {
+      const nodes = this.#byAddress.get(address);
+      if (nodes === undefined) this.#byAddress.set(address, new Set([node]));
+      else nodes.add(node);
+    }
   }
 
   async #write(signal: AbortSignal): Promise<void> {

@@ -4,12 +4,11 @@ import { type CertificatePlan, planCertificate, planValidity } from '../pki/cert
 import { stateOf } from '../policy/csr-state.ts';
 import type { Facts } from '../policy/facts.ts';
 import { poolOfNode } from '../policy/pool-of-node.ts';
-import { REASONS } from '../policy/reasons.ts';
+import { isFinal } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import {
   type Authority,
-  CLIENT_SIGNER,
   type CertificateSigner,
   type Csr,
   type CsrWriter,
@@ -19,7 +18,8 @@ import {
   type Telemetry,
 } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { type Decider, sourceOf } from './decider.ts';
+import { type Decider, type Decision, sourceOf } from './decider.ts';
+import { decisionFields } from './decision-log.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 export interface SignerOptions {
@@ -78,16 +78,18 @@ export class Signer {
     this.#offered.delete(name);
     if (csr === undefined || stateOf(csr) !== 'approved' || this.#settled.has(csr.uid)) return undefined;
     const request = this.#options.pending.view(csr);
-    const { verdict, facts } = await this.#options.decider.decide(request, signal);
-    if (verdict.kind !== 'approve') return this.#withhold(request, verdict, signal);
-    return this.#sign(request, facts, signal);
+    const decision = await this.#options.decider.decide(request, signal);
+    const { verdict } = decision;
+    return verdict.kind === 'approve'
+      ? this.#sign(request, decision, signal)
+      : this.#withhold(request, decision, verdict, signal);
   }
 
-  async #sign(request: RequestView, facts: Facts, signal: AbortSignal): Promise<number | undefined> {
+  async #sign(request: RequestView, decision: Decision, signal: AbortSignal): Promise<number | undefined> {
     const { backend, writer, telemetry, log, clock } = this.#options;
     const { csr } = request;
     const authority = await backend.authority(signal);
-    const plan = this.#plan(request, facts, authority);
+    const plan = this.#plan(request, decision.facts, authority);
     const certificate = await backend.sign(plan, signal);
     const differences = checkAgainstPlan(certificate, plan, authority.certificatePem);
     if (differences.length > 0) {
@@ -104,20 +106,19 @@ export class Signer {
     }
     const createdAt = this.#options.pending.createdAt(csr);
     const written = await this.#settle(csr, () => writer.issue(csr, certificate, signal));
-    if (written !== 'written') return againAfter(written);
+    if (typeof written === 'string') return againAfter(written);
     const seconds = (clock.now() - createdAt) / 1000;
     telemetry.issued(csr.signerName, seconds);
-    log.info(
-      { csr: csr.name, signer: csr.signerName, node: request.nodeName, notAfter: new Date(plan.notAfter), seconds },
-      'certificate issued',
-    );
+    const { serial, fingerprint } = written.certificate ?? {};
+    const notAfter = new Date(plan.notAfter);
+    const fields = { ...decisionFields(request, decision), serial, fingerprint, notAfter, seconds };
+    log.info(fields, 'certificate issued');
     return undefined;
   }
 
-  #plan({ csr, reading, nodeName }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
+  #plan({ csr, reading, nodeName, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
     // An approve verdict promises both; the types cannot know.
     if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
-    const usage = csr.signerName === CLIENT_SIGNER ? 'client' : 'serving';
     const validity = planValidity({
       now: this.#options.clock.now(),
       lifetimeMs: this.#options.lifetime(usage, poolOfNode(csr, facts)),
@@ -129,6 +130,7 @@ export class Signer {
 
   async #withhold(
     request: RequestView,
+    decision: Decision,
     verdict: Exclude<Verdict, { kind: 'approve' }>,
     signal: AbortSignal,
   ): Promise<number | undefined> {
@@ -137,23 +139,17 @@ export class Signer {
     const reason = reasonOf(verdict);
     const message = describeViolations(verdict.violations);
     const unsure = verdict.violations.some(({ code }) => code === 'FactUnavailable');
-    if (!unsure && verdict.violations.some(({ code }) => REASONS[code].final)) {
+    if (!unsure && verdict.violations.some(({ code }) => isFinal(code))) {
       const written = await this.#settle(csr, () => writer.fail(csr, reason, message, signal));
-      if (written !== 'written') return againAfter(written);
+      if (typeof written === 'string') return againAfter(written);
       telemetry.failed(csr.signerName, reason);
-      log.warn(
-        { csr: csr.name, signer: csr.signerName, reason, violations: verdict.violations },
-        'approved CSR failed',
-      );
+      log.warn({ ...decisionFields(request, decision) }, 'approved CSR failed');
       return undefined;
     }
     if (this.#reported.get(csr.uid) !== message) {
       this.#reported.set(csr.uid, message);
       telemetry.withheld(csr.signerName, reason);
-      log.warn(
-        { csr: csr.name, signer: csr.signerName, reason, violations: verdict.violations },
-        'approved CSR not signed',
-      );
+      log.warn({ ...decisionFields(request, decision) }, 'approved CSR not signed');
       if (reason !== 'Superseded') {
         events.warn({
           csr,
@@ -169,12 +165,12 @@ export class Signer {
   }
 
   /** Writes the last word on a CSR, unless somebody else was first. */
-  async #settle(csr: Csr, write: () => Promise<Csr>): Promise<Settling> {
+  async #settle(csr: Csr, write: () => Promise<Csr>): Promise<Csr | Lost> {
     try {
       const written = await write();
       this.#settled.add(csr.uid);
       if (written.issued) this.#options.onIssued(written);
-      return 'written';
+      return written;
     } catch (error) {
       if (!isRemote(error, 'Conflict', 'NotFound')) throw error;
       this.#options.log.debug({ csr: csr.name, code: error.code }, 'CSR changed while it was signed');
@@ -183,8 +179,9 @@ export class Signer {
   }
 }
 
-type Settling = 'written' | 'changed' | 'gone';
+/** Somebody else wrote first. */
+type Lost = 'changed' | 'gone';
 
-function againAfter(settling: Exclude<Settling, 'written'>): number | undefined {
-  return settling === 'changed' ? CONFLICT_AGAIN_MS : undefined;
+function againAfter(lost: Lost): number | undefined {
+  return lost === 'changed' ? CONFLICT_AGAIN_MS : undefined;
 }

@@ -35,10 +35,9 @@ export function checkAuthority({ signingCa, clientCas, longestLifeMs, now }: Aut
   });
 }
 
-/** Subject of the CA that is signed with, as node:crypto writes it; undefined where there is none. */
-export function subjectOf(signingCa: Fact<SigningCa | { readonly problem: string }> | undefined): string | undefined {
-  if (signingCa?.known !== true || 'problem' in signingCa.value) return undefined;
-  return readBundle(signingCa.value.certificatePem)[0]?.subject;
+/** Key identifier of the CA that is signed with, hex; '' where there is none. */
+export function keyIdOf(signingCa: Fact<SigningCa | { readonly problem: string }> | undefined): string {
+  return signingCa?.known !== true || 'problem' in signingCa.value ? '' : signingCa.value.keyId;
 }
 
 function checkTrust(signing: string, bundle: string, now: number): readonly Finding[] {

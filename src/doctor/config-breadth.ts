@@ -1,31 +1,17 @@
 /** Rules of the config that rule out nearly nothing, and settings that are worth a second thought. */
-import { admitsAnyName, widelyCovered } from '../policy/breadth.ts';
 import { type Finding, finding } from './finding.ts';
 import type { SetUp } from './observations.ts';
 
 const YEAR_SECONDS = 365 * 24 * 3600;
 
 /** `now` in ms since the epoch. */
-export function checkConfig({ policy, accessReview }: SetUp, now: number): readonly Finding[] {
+export function checkConfig({ policy, accessReview, breadth }: SetUp, now: number): readonly Finding[] {
   const pools = [...policy.pools.values()];
-  const found: Finding[] = [];
-  for (const { name, pattern, admitsNodeName } of pools) {
-    if (!admitsAnyName(admitsNodeName)) continue;
-    const mend = 'Write what the names of its nodes have in common, and of nobody else.';
-    found.push(
-      finding('PoolPatternWide', `pools.${name}.nodeNames`, `${JSON.stringify(pattern)} admits any name`, mend),
-    );
-  }
-  const ranges = [
-    { key: 'serving.addressRanges', texts: policy.serving?.ranges.texts ?? [] },
-    ...pools.map(({ name, ranges }) => ({ key: `pools.${name}.addressRanges`, texts: ranges?.texts ?? [] })),
-  ];
-  for (const { key, texts } of ranges) {
-    const families = widelyCovered(texts);
-    if (families.length === 0) continue;
-    const mend = 'Name the networks of the nodes alone.';
-    found.push(finding('AddressRangesWide', key, `half of ${families.join(' and of ')} or more`, mend));
-  }
+  const found: Finding[] = breadth.map(({ path }) =>
+    path.endsWith('.nodeNames')
+      ? finding('PoolPatternWide', path, 'admits any name', 'Write what the names of its nodes alone have in common.')
+      : finding('AddressRangesWide', path, 'covers half of all addresses or more', 'Name the networks of nodes alone.'),
+  );
   if (policy.unboundTokensUntil !== undefined && policy.unboundTokensUntil > now) {
     const until = `unbound tokens are admitted until ${new Date(policy.unboundTokensUntil).toISOString()}`;
     const mend = 'Issue bound tokens, and take the key out when the old ones are gone.';
@@ -43,9 +29,10 @@ export function checkConfig({ policy, accessReview }: SetUp, now: number): reado
     const mend = 'There is no revocation but the end of a certificate: ask for less.';
     found.push(finding('LongRequestsAdmitted', key, `${Math.floor(seconds / 3600)}h may be asked for`, mend));
   }
-  if (policy.onViolation === 'deny') {
+  const denied = Object.entries(policy.onViolation).flatMap(([name, what]) => (what === 'deny' ? [name] : []));
+  if (denied.length > 0) {
     const mend = 'Set it to `wait` unless something has to see the denials.';
-    found.push(finding('DeniesForGood', 'approver.onViolation', '`deny`', mend));
+    found.push(finding('DeniesForGood', 'approver.onViolation', `denies for reasons of ${denied.join(', ')}`, mend));
   }
   if (accessReview === 'full') {
     const mend = 'Set it to `class` unless an authorizer of yours denies single users.';

@@ -1,6 +1,6 @@
 /** All checks over all that was observed. */
 import { accessCell, checkAccess } from './access-matrix.ts';
-import { checkAuthority, subjectOf } from './authority.ts';
+import { checkAuthority, keyIdOf } from './authority.ts';
 import { checkClock } from './clock.ts';
 import { checkConfig } from './config-breadth.ts';
 import { CHECKS, type Finding, finding, type Severity, whenKnown } from './finding.ts';
@@ -41,7 +41,7 @@ function unusable(why: string): Finding {
 }
 
 function checkCluster({ setUp, serviceUser, signingCa, now }: Observations, cluster: ClusterView): readonly Finding[] {
-  const signs = setUp.controllers.includes('signer');
+  const { approves, signs } = setUp;
   return [
     ...whenKnown('clock', "the API server's clock", cluster.clock, checkClock),
     ...checkAccess(cluster.access),
@@ -50,12 +50,13 @@ function checkCluster({ setUp, serviceUser, signingCa, now }: Observations, clus
       csrs: cluster.csrs,
       controllerManager: cluster.controllerManager,
       bindings: cluster.access.some((row) => accessCell(row, 'approval') !== 'no'),
+      approves,
       signs,
-      caSubject: subjectOf(signingCa),
+      caKeyId: keyIdOf(signingCa),
       longestLifeMs: setUp.longestLifeMs,
       now: cluster.clock.known ? cluster.clock.value.server : now,
     }),
-    ...whenKnown('privileges', 'roles and bindings', cluster.rbac, (rbac) => checkPrivileges(rbac, serviceUser, signs)),
+    ...whenKnown('privileges', 'roles and bindings', cluster.rbac, (rbac) => checkPrivileges(rbac, serviceUser, setUp)),
     ...whenKnown('node records', 'Nodes and their records', cluster.nodes, (standing) =>
       checkNodeRecords(standing, setUp.policy.credentials),
     ),

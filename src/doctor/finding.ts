@@ -60,7 +60,7 @@ export const FINDINGS = {
   GuardBypassed: {
     check: 'rivals',
     severity: 'error',
-    meaning: 'kube-controller-manager both approves and signs for kubelets: a token gets the certificate of any node.',
+    meaning: 'kube-controller-manager approves and somebody else than this config signs: a token makes any node.',
   },
   ControllerManagerSigns: {
     check: 'rivals',
@@ -87,16 +87,25 @@ export const FINDINGS = {
     severity: 'warning',
     meaning: 'Somebody else approved or denied CSRs of kubelets that are in the cluster.',
   },
-  ForeignApproverTrusted: {
+  OthersInForce: {
+    check: 'rivals',
+    severity: 'info',
+    meaning: 'Who approves or signs where `mode` leaves that to others.',
+  },
+  ApproverTrusted: {
     check: 'privileges',
     severity: 'error',
-    meaning:
-      'Somebody else may approve, and the signer of this config is not running: what signs believes every approval.',
+    meaning: 'Somebody else may approve, and this config does not sign: what signs believes every approval.',
   },
   ForeignApprover: {
     check: 'privileges',
     severity: 'warning',
     meaning: 'Somebody else may approve or sign for kubelets.',
+  },
+  ApproverInForce: {
+    check: 'privileges',
+    severity: 'info',
+    meaning: 'Who may approve where `mode` leaves that to others: they decide who becomes which node.',
   },
   OrdinaryApprovers: {
     check: 'privileges',
@@ -141,12 +150,12 @@ export const FINDINGS = {
   PoolPatternWide: {
     check: 'config',
     severity: 'warning',
-    meaning: '`nodeNames` of a pool admits any name: its token is good for nearly every node.',
+    meaning: '`nodeNames` of a pool admits any name, as acknowledged: its token is good for nearly every node.',
   },
   AddressRangesWide: {
     check: 'config',
     severity: 'warning',
-    meaning: 'Half of an address family or more: nodes get serving certificates for addresses of others.',
+    meaning: 'Half of all addresses or more, as acknowledged: nodes get serving certificates for addresses of others.',
   },
   UnboundTokensAdmitted: {
     check: 'config',

@@ -1,16 +1,21 @@
 /** What is read of the cluster and of Vault before anything is judged. */
 import type { Fact } from '../policy/facts.ts';
 import type { PolicyConfig } from '../policy/policy-config.ts';
+import type { Csr } from '../ports.ts';
 import type { AccessRow } from './access-matrix.ts';
 import type { Rbac } from './rbac.ts';
-import type { ControllerName, RightAnswer } from './service-rights.ts';
+import type { RightAnswer } from './service-rights.ts';
 import type { VaultView } from './vault-rights.ts';
 
 /** The parts of the config that the checks look at. */
 export interface SetUp {
   readonly policy: PolicyConfig;
   readonly accessReview: 'class' | 'full';
-  readonly controllers: readonly ControllerName[];
+  /** Its approver decides, and writes what it decides. */
+  readonly approves: boolean;
+  readonly signs: boolean;
+  /** Keys that admit nearly everything. */
+  readonly breadth: readonly { readonly path: string }[];
   /** The longest life of a certificate that the config lets be signed, in ms. */
   readonly longestLifeMs: number;
 }
@@ -20,16 +25,6 @@ export interface ClockReading {
   readonly server: number;
   readonly before: number;
   readonly after: number;
-}
-
-/** A CSR of one of the kubelets' signers, as far as it tells who decided and who signed. */
-export interface SeenCsr {
-  readonly name: string;
-  readonly signerName: string;
-  readonly createdAt: number;
-  readonly conditions: readonly { readonly type: string; readonly reason: string; readonly message: string }[];
-  /** Distinguished name of the issuer as node:crypto writes it; undefined where there is no readable certificate. */
-  readonly certificate: { readonly issuer: string; readonly notAfter: number } | undefined;
 }
 
 /** What can be seen of kube-controller-manager. */
@@ -53,6 +48,8 @@ export interface NodeStanding {
 export interface SigningCa {
   /** PEM: the signing certificate, and what leads from it towards its root. */
   readonly certificatePem: string;
+  /** Its subjectKeyIdentifier, hex; '' where it has none. */
+  readonly keyId: string;
   readonly notAfter: number;
 }
 
@@ -61,7 +58,8 @@ export interface ClusterView {
   readonly clock: Fact<ClockReading>;
   readonly access: readonly AccessRow[];
   readonly rights: readonly RightAnswer[];
-  readonly csrs: Fact<readonly SeenCsr[]>;
+  /** Of both kubelet signers. */
+  readonly csrs: Fact<readonly Csr[]>;
   readonly controllerManager: Fact<ControllerManager>;
   readonly rbac: Fact<Rbac>;
   readonly nodes: Fact<NodeStanding>;

@@ -23,10 +23,16 @@ const ORDINARY: readonly string[] = [
 const mayDecide = (rule: RbacRule, verb: 'approve' | 'sign', signer: string): boolean =>
   allows(rule, { verbs: [verb], group: CERTIFICATES, resource: 'signers', names: [signer, DOMAIN] });
 
-/** `user` is the service's own account; `signs`: the signer of this config runs, and judges every approval again. */
-export function checkPrivileges(rbac: Rbac, user: string, signs: boolean): readonly Finding[] {
+/** What this config does: only where it does both is an approval worth nothing more than a request. */
+export interface Part {
+  readonly approves: boolean;
+  readonly signs: boolean;
+}
+
+/** `user` is the service's own account. */
+export function checkPrivileges(rbac: Rbac, user: string, part: Part): readonly Finding[] {
   const grants = grantsOf(rbac);
-  return [...approvers(grants, `user ${user}`, signs), ...tokenRights(grants), ...tokenReaders(grants, `user ${user}`)];
+  return [...approvers(grants, `user ${user}`, part), ...tokenRights(grants), ...tokenReaders(grants, `user ${user}`)];
 }
 
 interface Power {
@@ -34,7 +40,7 @@ interface Power {
   readonly by: readonly string[];
 }
 
-function approvers(grants: readonly Grant[], own: string, signs: boolean): readonly Finding[] {
+function approvers(grants: readonly Grant[], own: string, { approves, signs }: Part): readonly Finding[] {
   const everywhere = grants.filter(({ namespace }) => namespace === '');
   const powers = [...Map.groupBy(everywhere, ({ subject }) => subject)].flatMap(([subject, held]) => {
     const power = subject === own ? undefined : powerOf(held);
@@ -47,9 +53,10 @@ function approvers(grants: readonly Grant[], own: string, signs: boolean): reado
   const mend = 'Take the right away from whoever does not need it.';
   return [
     ...foreign.map(({ subject, words, by }) => {
-      const trusted = !signs && words.some((word) => word.startsWith('approve'));
-      const found = `may ${words.join(' and ')} for kubelets, by ${listed(by)}`;
-      return finding(trusted ? 'ForeignApproverTrusted' : 'ForeignApprover', describeSubject(subject), found, mend);
+      const decides = words.some((word) => word.startsWith('approve'));
+      const code =
+        !decides || (approves && signs) ? 'ForeignApprover' : approves ? 'ApproverTrusted' : 'ApproverInForce';
+      return finding(code, describeSubject(subject), `may ${words.join(' and ')} for kubelets, by ${listed(by)}`, mend);
     }),
     ...(ordinary.length === 0
       ? []

@@ -3,22 +3,24 @@
  * allow, for any name; this service asks for the same bindings (DESIGN D7), so they cannot be taken away. What tells a
  * rival is that kube-controller-manager runs and was not told to leave these CSRs alone, or that it has just decided.
  */
-import { listed, quote } from '../pki/quote.ts';
+import { quote } from '../pki/quote.ts';
 import type { Fact } from '../policy/facts.ts';
 import { APPROVAL_REASONS, REASONS } from '../policy/reasons.ts';
-import { CLIENT_SIGNER } from '../ports.ts';
+import { CLIENT_SIGNER, type Condition, type Csr } from '../ports.ts';
 import { type Finding, finding, notChecked } from './finding.ts';
-import type { ControllerManager, SeenCsr } from './observations.ts';
+import type { ControllerManager } from './observations.ts';
 
 export interface RivalInput {
-  readonly csrs: Fact<readonly SeenCsr[]>;
+  readonly csrs: Fact<readonly Csr[]>;
   readonly controllerManager: Fact<ControllerManager>;
   /** Whether RBAC allows a class to be approved without a human: without it nobody approves by access review. */
   readonly bindings: boolean;
-  /** The signer of this config runs. */
+  /** This config approves; where it does not, somebody else is meant to. */
+  readonly approves: boolean;
+  /** The same of signing. */
   readonly signs: boolean;
-  /** Subject of the CA that is signed with, as node:crypto writes it; undefined where it is not known. */
-  readonly caSubject: string | undefined;
+  /** Key identifier of the CA that is signed with, hex; '' where it is not known. */
+  readonly caKeyId: string;
   /** In ms. */
   readonly longestLifeMs: number;
   /** The API server's time where it is known, ms since the epoch. */
@@ -30,56 +32,67 @@ type Activity = 'seen' | 'on' | 'off' | 'unclear' | 'absent';
 
 /** The lease is renewed every few seconds, and taken over after 15 s. */
 const LEASE_LIVES_MS = 60_000;
-/** Between the CSR and its certificate, and what kube-controller-manager backdates and rounds. */
+/** A CSR may have waited for a day before it was approved and signed. */
 const LIFE_SLACK_MS = 24 * 3_600_000;
-const LEAVE_ALONE =
-  'Run kube-controller-manager with --controllers=*,-csrapproving, and with --cluster-signing-kube-apiserver-client-* ' +
-  'and --cluster-signing-legacy-unknown-* instead of --cluster-signing-cert-file and -key-file.';
+const MANAGER = 'kube-controller-manager';
+const NO_APPROVER = 'Run kube-controller-manager with --controllers=*,-csrapproving.';
+const NO_SIGNER =
+  'Give kube-controller-manager --cluster-signing-kube-apiserver-client-* and --cluster-signing-legacy-unknown-* ' +
+  'instead of --cluster-signing-cert-file and -key-file.';
 
 export function checkRivals(input: RivalInput): readonly Finding[] {
   const { csrs, controllerManager } = input;
   const seen = csrs.known ? csrs.value : [];
   return [
     ...(csrs.known ? [] : [notChecked('rivals', 'CSRs of kubelets', csrs.why)]),
-    ...(controllerManager.known ? [] : [notChecked('rivals', 'kube-controller-manager', controllerManager.why)]),
+    ...(controllerManager.known ? [] : [notChecked('rivals', MANAGER, controllerManager.why)]),
     ...controllerManagerFindings(input, seen),
-    ...otherSigners(input, seen),
-    ...otherDeciders(seen),
+    ...(input.signs ? otherSigners(input, seen) : []),
+    ...otherDeciders(input.approves, seen),
   ];
 }
 
-function controllerManagerFindings(input: RivalInput, csrs: readonly SeenCsr[]): readonly Finding[] {
-  const { bindings, signs } = input;
+function controllerManagerFindings(input: RivalInput, csrs: readonly Csr[]): readonly Finding[] {
   const approved = csrs.filter((csr) => csr.conditions.some(byControllerManager));
   const failed = csrs.filter((csr) => csr.conditions.some(failedByControllerManager));
-  const approves = bindings ? activity(input, approved, (command) => runs(command, APPROVING)) : 'off';
+  const approving = input.bindings ? activity(input, approved, (command) => runs(command, APPROVING)) : 'off';
   const signing = activity(input, failed, (command) => runs(command, SIGNING) && hasSigningFiles(command));
   const acts = (what: Activity): boolean => what === 'seen' || what === 'on';
-  const report = (code: Parameters<typeof finding>[0], found: string): Finding[] => [
-    finding(code, 'kube-controller-manager', found, LEAVE_ALONE),
-  ];
-  const evidence = `approves first certificates for any name, and renewals: ${told(approves, approved)}`;
-  if (acts(approves) && acts(signing)) return report('GuardBypassed', `${evidence}; it also signs`);
-  if (acts(approves) && !signs) return report('GuardBypassed', `${evidence}; the signer of this config does not run`);
-  if (acts(signing)) return report('ControllerManagerSigns', `signs for kubelets: ${told(signing, failed)}`);
-  if (acts(approves)) return report('ControllerManagerApproves', evidence);
-  if (approves === 'unclear' || signing === 'unclear') {
-    return report(
-      'ControllerManagerUnclear',
-      'it runs, and no pod of it shows its flags; none of its decisions is seen',
-    );
+  const approves = `approves first certificates for any name, and renewals: ${told(approving, approved)}`;
+  const signs = `signs for kubelets: ${told(signing, failed)}`;
+  if (acts(approving) && input.approves && !input.signs) {
+    return [finding('GuardBypassed', MANAGER, `${approves}; this config does not sign`, NO_APPROVER)];
   }
-  return [];
+  if (acts(approving) && acts(signing) && input.approves) {
+    return [finding('GuardBypassed', MANAGER, `${approves}; it also signs`, `${NO_APPROVER} ${NO_SIGNER}`)];
+  }
+  const found = [
+    ...(acts(approving)
+      ? [input.approves ? finding('ControllerManagerApproves', MANAGER, approves, NO_APPROVER) : expected(approves)]
+      : []),
+    ...(acts(signing)
+      ? [input.signs ? finding('ControllerManagerSigns', MANAGER, signs, NO_SIGNER) : expected(signs)]
+      : []),
+  ];
+  const unclear = (approving === 'unclear' && input.approves) || (signing === 'unclear' && input.signs);
+  if (found.length > 0 || !unclear) return found;
+  const unseen = 'it runs, and no pod of it shows its flags; none of its decisions is seen';
+  return [finding('ControllerManagerUnclear', MANAGER, unseen, `${NO_APPROVER} ${NO_SIGNER}`)];
 }
 
-function told(what: Activity, csrs: readonly SeenCsr[]): string {
+/** By this mode of the service it is somebody else's part. */
+function expected(found: string, what = MANAGER): Finding {
+  return finding('OthersInForce', what, found, 'Nothing: `mode` leaves that to others.');
+}
+
+function told(what: Activity, csrs: readonly Csr[]): string {
   return what === 'seen' ? `seen at ${count(csrs)}` : 'its flags leave that on';
 }
 
 /** Flags say more than what was seen: CSRs of the time before it was switched off stay for an hour and more. */
 function activity(
   { controllerManager, now }: RivalInput,
-  seen: readonly SeenCsr[],
+  seen: readonly Csr[],
   isOn: (command: readonly string[]) => boolean,
 ): Activity {
   const { commands, renewedAt } = controllerManager.known
@@ -115,36 +128,32 @@ function hasSigningFiles(command: readonly string[]): boolean {
   return SIGNING_FILES.some((kind) => flagValues(command, `${kind}-cert-file`).some((value) => value !== ''));
 }
 
-type SeenCondition = SeenCsr['conditions'][number];
-
-const byControllerManager = ({ type, reason, message }: SeenCondition): boolean =>
+const byControllerManager = ({ type, reason, message }: Condition): boolean =>
   type === 'Approved' && reason === 'AutoApproved' && message.startsWith('Auto approving ');
-const failedByControllerManager = ({ type, reason }: SeenCondition): boolean =>
+const failedByControllerManager = ({ type, reason }: Condition): boolean =>
   type === 'Failed' && reason === 'SignerValidationFailure';
 
-function otherSigners({ caSubject, longestLifeMs }: RivalInput, csrs: readonly SeenCsr[]): readonly Finding[] {
-  const issued = csrs.flatMap((csr) => (csr.certificate === undefined ? [] : [{ csr, ...csr.certificate }]));
-  const foreign = issued.filter(({ issuer }) => caSubject !== undefined && issuer !== caSubject);
-  const long = issued.filter(
-    (each) => !foreign.includes(each) && each.notAfter - each.csr.createdAt > longestLifeMs + LIFE_SLACK_MS,
-  );
-  const issuers = [...new Set(foreign.map(({ issuer }) => quote(issuer.replaceAll('\n', ', '))))];
+function otherSigners({ caKeyId, longestLifeMs }: RivalInput, csrs: readonly Csr[]): readonly Finding[] {
+  const isForeign = ({ certificate }: Csr): boolean =>
+    certificate !== undefined && caKeyId !== '' && certificate.issuer !== caKeyId;
+  const isLong = ({ certificate, createdAt }: Csr): boolean =>
+    certificate !== undefined && certificate.notAfter - createdAt > longestLifeMs + LIFE_SLACK_MS;
   const mend =
-    'Find what signs for kubelets besides this service, and switch it off. A CA that was changed lately does this, too.';
-  const of = (those: typeof issued): string => count(those.map(({ csr }) => csr));
+    'Switch off what signs besides this service. A CA that was changed lately, or its lifetime, does this too.';
+  const of = (found: string, those: readonly Csr[]): Finding[] =>
+    those.length === 0 ? [] : [finding('OtherSigner', 'certificates of kubelets', `${found}: ${count(those)}`, mend)];
   return [
-    ...(foreign.length === 0
-      ? []
-      : [finding('OtherSigner', 'certificates of kubelets', `from ${listed(issuers)}: ${of(foreign)}`, mend)]),
-    ...(long.length === 0
-      ? []
-      : [finding('OtherSigner', 'certificates of kubelets', `live longer than the config allows: ${of(long)}`, mend)]),
+    ...of('are not from the CA of the config', csrs.filter(isForeign)),
+    ...of(
+      'live longer than the config allows',
+      csrs.filter((csr) => !isForeign(csr) && isLong(csr)),
+    ),
   ];
 }
 
 const OWN_APPROVALS: readonly string[] = Object.values(APPROVAL_REASONS);
 
-function isOwn({ type, reason, message }: SeenCondition): boolean {
+function isOwn({ type, reason, message }: Condition): boolean {
   if (type === 'Approved') return OWN_APPROVALS.includes(reason) && message.startsWith('kubelet-bootstrap: ');
   return Object.hasOwn(REASONS, reason);
 }
@@ -153,7 +162,7 @@ function isOwn({ type, reason, message }: SeenCondition): boolean {
 const MOST_REASONS = 10;
 
 /** By the reason that they gave: who it was is not written in a CSR. */
-function otherDeciders(csrs: readonly SeenCsr[]): readonly Finding[] {
+function otherDeciders(approves: boolean, csrs: readonly Csr[]): readonly Finding[] {
   const decided = csrs.flatMap((csr) =>
     csr.conditions
       .filter(({ type }) => type === 'Approved' || type === 'Denied')
@@ -162,16 +171,18 @@ function otherDeciders(csrs: readonly SeenCsr[]): readonly Finding[] {
   );
   const mend =
     'Switch that approver off, or leave kubelets to it alone. `KubectlApprove` and `KubectlDeny` are people.';
-  const told = (how: string, those: typeof decided): Finding =>
-    finding('OtherApprover', 'CSRs of kubelets', `${how}: ${count(those.map(({ csr }) => csr))}`, mend);
+  const tell = (how: string, those: typeof decided): Finding => {
+    const found = `${how}: ${count(those.map(({ csr }) => csr))}`;
+    return approves ? finding('OtherApprover', KUBELETS, found, mend) : expected(found, KUBELETS);
+  };
   const byReason = [...Map.groupBy(decided, ({ how }) => how)];
   const rest = byReason.slice(MOST_REASONS);
   return [
-    ...byReason.slice(0, MOST_REASONS).map(([how, those]) => told(how, those)),
+    ...byReason.slice(0, MOST_REASONS).map(([how, those]) => tell(how, those)),
     ...(rest.length === 0
       ? []
       : [
-          told(
+          tell(
             `with ${rest.length} more reasons`,
             rest.flatMap(([, those]) => those),
           ),
@@ -179,11 +190,11 @@ function otherDeciders(csrs: readonly SeenCsr[]): readonly Finding[] {
   ];
 }
 
-/** `3 CSRs, the newest csr-x7k2p (client)`. */
-function count(csrs: readonly SeenCsr[]): string {
-  const newest = csrs.reduce((a, b) => (b.createdAt > a.createdAt ? b : a), csrs[0] ?? NONE);
-  const kind = newest.signerName === CLIENT_SIGNER ? 'client' : 'serving';
-  return `${csrs.length} CSR${csrs.length === 1 ? '' : 's'}, the newest ${newest.name} (${kind})`;
-}
+const KUBELETS = 'CSRs of kubelets';
 
-const NONE: SeenCsr = { name: '', signerName: '', createdAt: 0, conditions: [], certificate: undefined };
+/** `3 CSRs, the newest csr-x7k2p (client)`. */
+function count(csrs: readonly Csr[]): string {
+  const [newest] = csrs.toSorted((a, b) => b.createdAt - a.createdAt);
+  const kind = newest?.signerName === CLIENT_SIGNER ? 'client' : 'serving';
+  return `${csrs.length} CSR${csrs.length === 1 ? '' : 's'}, the newest ${newest?.name} (${kind})`;
+}

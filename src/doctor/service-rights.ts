@@ -30,13 +30,14 @@ const EVENTS = 'events';
 
 /** All that the controllers of the config need. */
 export function neededRights(config: {
-  readonly controllers: readonly ControllerName[];
+  readonly controllers: ReadonlySet<ControllerName>;
+  /** Decides and writes no decision. */
+  readonly observes: boolean;
   readonly serving: boolean;
   readonly stateNamespace: string;
 }): Right[] {
   const signers = config.serving ? [CLIENT_SIGNER, SERVING_SIGNER] : [CLIENT_SIGNER];
-  const rights: Right[] = [
-    { ...CSRS, verbs: ['get', 'list', 'watch'], neededBy: [] },
+  const decisions: Right[] = [
     { ...CSRS, verbs: ['delete'], neededBy: ['cleaner'] },
     { ...CSRS, subresource: 'approval', verbs: ['update'], neededBy: ['approver'] },
     { ...CSRS, subresource: 'status', verbs: ['update'], neededBy: ['signer'] },
@@ -44,6 +45,22 @@ export function neededRights(config: {
       { group: CERTIFICATES, resource: 'signers', name, verbs: ['approve'], neededBy: ['approver'] },
       { group: CERTIFICATES, resource: 'signers', name, verbs: ['sign'], neededBy: ['signer'] },
     ]),
+    { group: 'events.k8s.io', resource: EVENTS, namespace: 'default', verbs: ['create'], neededBy: DECIDERS },
+  ];
+  const addresses: Right[] = [
+    { group: 'networking.k8s.io', resource: 'servicecidrs', verbs: ['list'], neededBy: DECIDERS },
+    {
+      group: 'discovery.k8s.io',
+      resource: 'endpointslices',
+      namespace: 'default',
+      verbs: ['list'],
+      neededBy: DECIDERS,
+    },
+  ];
+  const rights: Right[] = [
+    { ...CSRS, verbs: ['get', 'list', 'watch'], neededBy: [] },
+    ...(config.observes ? [] : decisions),
+    ...(config.serving ? addresses : []),
     { group: 'authorization.k8s.io', resource: 'subjectaccessreviews', verbs: ['create'], neededBy: DECIDERS },
     { group: '', resource: 'nodes', verbs: ['list', 'watch'], neededBy: [] },
     { group: '', resource: 'secrets', namespace: TOKEN_NAMESPACE, verbs: ['get', 'list', 'watch'], neededBy: [] },
@@ -55,7 +72,6 @@ export function neededRights(config: {
       verbs: ['delete'],
       neededBy: ['minter', 'cleaner'],
     },
-    { group: 'events.k8s.io', resource: EVENTS, namespace: 'default', verbs: ['create'], neededBy: DECIDERS },
     {
       group: '',
       resource: 'configmaps',
@@ -72,7 +88,7 @@ export function neededRights(config: {
     },
   ];
   return rights.filter(
-    ({ neededBy }) => neededBy.length === 0 || neededBy.some((name) => config.controllers.includes(name)),
+    ({ neededBy }) => neededBy.length === 0 || neededBy.some((name) => config.controllers.has(name)),
   );
 }
 

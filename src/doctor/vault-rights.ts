@@ -29,7 +29,7 @@ export function neededVaultRights(config: {
   readonly mount: string;
   readonly prefix: string;
   readonly caPath: string | undefined;
-  readonly controllers: readonly ControllerName[];
+  readonly controllers: ReadonlySet<ControllerName>;
 }): VaultRight[] {
   const { mount, prefix, caPath, controllers } = config;
   const below = (part: string, capabilities: readonly string[], names: readonly string[]): VaultRight[] =>
@@ -53,8 +53,8 @@ export function neededVaultRights(config: {
     ...below('destroy', ['create', 'update'], entries),
   ];
   return [
-    ...(controllers.includes('minter') || controllers.includes('cleaner') ? tokens : []),
-    ...(caPath !== undefined && controllers.includes('signer') ? [only(`${mount}/data/${caPath}`, 'read', true)] : []),
+    ...(controllers.has('minter') || controllers.has('cleaner') ? tokens : []),
+    ...(caPath !== undefined && controllers.has('signer') ? [only(`${mount}/data/${caPath}`, 'read', true)] : []),
     only('auth/token/renew-self', 'update'),
     only('auth/token/lookup-self', 'read'),
   ];

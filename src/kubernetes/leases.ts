@@ -5,6 +5,19 @@ import { objectAt, timeAt } from './wire.ts';
 
 const NODE_LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
 
+const NODES = '/api/v1/nodes';
+
+/** Whether there is a Node object of that name: for a command, which watches nothing. */
+export async function nodeExists(transport: Transport, node: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await transport.call({ verb: 'get', resource: 'nodes', path: `${NODES}/${encodeURIComponent(node)}` }, signal);
+    return true;
+  } catch (error) {
+    if (isRemote(error, 'NotFound')) return false;
+    throw error;
+  }
+}
+
 /** The Leases that kubelets renew every 10 s. They are read one by one: a watch would bring every heartbeat. */
 export function nodeLeases(transport: Transport): NodeLeases {
   return {

@@ -1,9 +1,7 @@
 /** Reads for `doctor`: what tells of the state of a cluster. Nothing here writes. */
-import { X509Certificate } from 'node:crypto';
-import type { ControllerManager, SeenCsr } from '../doctor/observations.ts';
+import type { ControllerManager } from '../doctor/observations.ts';
 import type { Rbac, RbacBinding, RbacRole, RbacRule, RbacSubject } from '../doctor/rbac.ts';
 import { isRemote } from '../errors.ts';
-import { KUBELET_SIGNERS } from '../ports.ts';
 import { listAll } from './list-watch.ts';
 import type { ApiRequest, Transport } from './transport.ts';
 import { listAt, objectAt, readMeta, textAt, textMapAt, textsAt, timeAt } from './wire.ts';
@@ -12,8 +10,6 @@ const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const SYSTEM = '/namespaces/kube-system';
 /** How kubeadm and kOps mark the pods of kube-controller-manager. */
 const CONTROLLER_MANAGER_LABELS = ['component=kube-controller-manager', 'k8s-app=kube-controller-manager'];
-/** Whoever may approve can make a message as large as etcd takes. */
-const LONGEST_TEXT = 200;
 
 /** The user that the API server takes us for. */
 export async function whoAmI(transport: Transport, signal: AbortSignal): Promise<string> {
@@ -66,44 +62,6 @@ function readBinding(object: unknown): RbacBinding {
 
 function placeOf(object: unknown): { name: string; namespace: string } {
   return { name: readMeta(object).name, namespace: textAt(objectAt(objectAt(object)['metadata'])['namespace']) };
-}
-
-/** The CSRs of both kubelet signers. */
-export async function readCsrs(transport: Transport, signal: AbortSignal): Promise<SeenCsr[]> {
-  const resource = 'certificatesigningrequests';
-  const path = `/apis/certificates.k8s.io/v1/${resource}`;
-  const lists = KUBELET_SIGNERS.map((signer) => {
-    const selectors = { fieldSelector: `spec.signerName=${signer}` };
-    return listAll({ transport, resource, path, selectors, read: readSeenCsr }, signal);
-  });
-  return (await Promise.all(lists)).flat();
-}
-
-function readSeenCsr(object: unknown): SeenCsr {
-  const { name, createdAt } = readMeta(object);
-  const { spec, status } = objectAt(object);
-  const { conditions, certificate } = objectAt(status);
-  const short = (text: unknown): string => textAt(text).slice(0, LONGEST_TEXT);
-  return {
-    name,
-    createdAt,
-    signerName: textAt(objectAt(spec)['signerName']),
-    conditions: listAt(conditions).map((condition) => {
-      const { type, reason, message } = objectAt(condition);
-      return { type: textAt(type), reason: short(reason), message: short(message) };
-    }),
-    certificate: readCertificate(textAt(certificate)),
-  };
-}
-
-function readCertificate(base64: string): SeenCsr['certificate'] {
-  if (base64 === '') return undefined;
-  try {
-    const { issuer, validToDate } = new X509Certificate(Buffer.from(base64, 'base64'));
-    return { issuer, notAfter: validToDate.getTime() };
-  } catch {
-    return undefined;
-  }
 }
 
 /** Its leader lease, and the command lines of its pods; either may be missing. */

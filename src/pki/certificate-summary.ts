@@ -7,6 +7,8 @@ export interface IssuedCertificate {
   /** SHA-256 of its SubjectPublicKeyInfo, hex. */
   readonly key: string;
   readonly commonName: string;
+  /** Hex, as OpenSSL writes it. */
+  readonly serial: string;
   /** ms since the epoch. */
   readonly notAfter: number;
   /** Key identifier of the CA (authorityKeyIdentifier), hex; '' where it names none. */
@@ -23,10 +25,13 @@ export function summariseCertificate(pem: Uint8Array | string): IssuedCertificat
     return {
       fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       key: createHash('sha256').update(key).digest('hex'),
+      serial: certificate.serialNumber,
       commonName: /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? '',
       notAfter: Date.parse(certificate.validTo),
       issuer: '',
-      addresses: [...(certificate.subjectAltName ?? '').matchAll(/IP Address:([^,]+)/g)].map(([, ip = '']) => ip),
+      addresses: [...(certificate.subjectAltName ?? '').matchAll(/IP Address:([^,]+)/g)].map(([, ip = '']) =>
+        ip.trim().toLowerCase(),
+      ),
     };
   } catch {
     return undefined;

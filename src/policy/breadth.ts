@@ -1,64 +1,71 @@
-/** When a rule of the config admits so much that it rules out nearly nothing. */
-import { BlockList, isIP } from 'node:net';
+/** What admits nearly everything: a config that says so has to say that it means it. */
+import { parseAddress } from './addresses.ts';
 
-/** Names as clouds, installers and people give them to nodes; one that has a domain behind it is `<name>.<domain>`. */
-const NAMES: readonly string[] = [
-  'worker-17',
-  'node1',
-  'k8s-master-0',
-  'controlplane',
-  'ip-10-0-12-7',
-  'i-0a1b2c3d4e5f67890',
-  'gke-prod-default-pool-3f1c9a2b-x7k2',
-  'aks-nodepool1-31268742-vmss000003',
-  'talos-8ws-x2k',
-  'db03',
-  'gpu-a100-rack4-u12',
-  'edge-berlin-shop-0042',
-  'prod-md-0-7d9f8b6c5-q8zkm',
+/** Names of many styles, none like another: a pattern that all of them match tells nodes from nothing. */
+export const SAMPLE_NAMES: readonly string[] = [
+  'a',
+  'node',
+  'worker-1',
+  'ip-10-0-0-1.ec2.internal',
+  'gke-prod-pool-1-8f2b61c4-x7k2',
+  'aks-nodepool1-12345678-vmss000000',
+  'db',
+  'db.example.org',
+  '0',
+  '42',
+  'cp-0',
+  'control-plane-1',
+  'xn--bcher-kva',
+  'k8s-master.dc1.example.com',
+  'a-very-long-name-of-a-machine-that-somebody-typed-by-hand',
+  'z9',
   'etcd-2',
-  'storage-node-b',
-  'fra1-metal-c3-small-x86-01',
-  'vm-ubuntu-24-04',
-  'build-agent-arm64-9',
-  'localhost',
-  'zeus',
+  'storage-node-7.rack3.row9',
+  'laptop',
+  'm5-large-spot-eu-central-1a',
 ];
-const DOMAINS: readonly string[] = ['ec2.internal', 'example.org', 'dc2.example.net', 'local', 'eu-central-1.example'];
 
-/**
- * True when a pattern of node names admits every one of 20 names that have nothing in common: as they are, or each
- * with a domain behind it.
- */
-export function admitsAnyName(admitsNodeName: (name: string) => boolean): boolean {
+/** True when the predicate takes every one of the sample names. */
+export function admitsAnyName(admits: (nodeName: string) => boolean): boolean {
+  return SAMPLE_NAMES.every((name) => admits(name));
+}
+
+const FAMILIES = { ipv4: 32, ipv6: 128 } as const;
+
+/** True when these CIDRs, together, cover half of the IPv4 or of the IPv6 addresses. They must be well-formed. */
+export function coversHalf(cidrs: readonly string[]): boolean {
   return (
-    NAMES.every((name) => admitsNodeName(name)) ||
-    NAMES.every((name, index) => admitsNodeName(`${name}.${DOMAINS[index % DOMAINS.length]}`))
+    covered(
+      cidrs.filter((text) => !text.includes(':')),
+      'ipv4',
+    ) ||
+    covered(
+      cidrs.filter((text) => text.includes(':')),
+      'ipv6',
+    )
   );
 }
 
-export type AddressFamily = 'IPv4' | 'IPv6';
-
-/** The address families of which these ranges (CIDRs that `parseRanges` takes) cover half or more, all together. */
-export function widelyCovered(texts: readonly string[]): readonly AddressFamily[] {
-  return (['IPv4', 'IPv6'] as const).filter((family) => shareOf(family, texts) >= 0.5);
+function covered(cidrs: readonly string[], family: keyof typeof FAMILIES): boolean {
+  const bits = FAMILIES[family];
+  const blocks = cidrs
+    .map((text) => blockOf(text, bits))
+    .toSorted((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  let sum = 0n;
+  let next = 0n;
+  for (const { first, end } of blocks) {
+    const from = first > next ? first : next;
+    if (end > from) sum += end - from;
+    if (end > next) next = end;
+  }
+  return sum >= 1n << BigInt(bits - 1);
 }
 
-/** Two ranges have no address in common, or one holds the other: counting the largest first counts none twice. */
-function shareOf(family: AddressFamily, texts: readonly string[]): number {
-  const version = family === 'IPv4' ? 4 : 6;
-  const type = family === 'IPv4' ? 'ipv4' : 'ipv6';
-  const ranges = texts
-    .map((text) => text.split('/'))
-    .map(([network = '', prefix]) => ({ network, prefix: Number(prefix) }))
-    .filter(({ network }) => isIP(network) === version)
-    .toSorted((a, b) => a.prefix - b.prefix);
-  const counted = new BlockList();
-  let share = 0;
-  for (const { network, prefix } of ranges) {
-    if (counted.check(network, type)) continue;
-    counted.addSubnet(network, prefix, type);
-    share += 2 ** -prefix;
-  }
-  return share;
+/** First address of the block, and the one after its last. */
+function blockOf(cidr: string, bits: number): { readonly first: bigint; readonly end: bigint } {
+  const [network = '', prefix = ''] = cidr.split('/');
+  const size = 1n << BigInt(bits - Number(prefix));
+  const bytes = parseAddress(network) ?? new Uint8Array();
+  const first = (BigInt(`0x0${Buffer.from(bytes).toString('hex')}`) / size) * size;
+  return { first, end: first + size };
 }

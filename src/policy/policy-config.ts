@@ -1,4 +1,5 @@
 import type { AddressRanges } from './addresses.ts';
+import type { FinalReasonClass } from './reasons.ts';
 
 /** A pool of nodes, as the config describes it. */
 export interface PoolPolicy {
@@ -29,8 +30,8 @@ export interface PolicyConfig {
   readonly longestRequestSeconds: number;
   /** undefined: serving certificates are not served at all. */
   readonly serving: { readonly dnsSuffixes: readonly string[]; readonly ranges: AddressRanges } | undefined;
-  /** What happens to a request that can never become right. */
-  readonly onViolation: 'wait' | 'deny';
+  /** What happens to a request that can never become right, by the class of the reason. */
+  readonly onViolation: Readonly<Record<FinalReasonClass, 'wait' | 'deny'>>;
   /** Names that only tokens for one node and control-plane pools can obtain; undefined = there are none. */
   readonly controlPlane:
     | { readonly pattern: string; readonly admitsNodeName: (nodeName: string) => boolean }

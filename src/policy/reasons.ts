@@ -41,6 +41,9 @@ export type PolicyReason =
   | 'SanMissing'
   | 'DnsNameNotOfNode'
   | 'IpAddressOutOfRange'
+  | 'IpAddressNotVouched'
+  | 'AddressReserved'
+  | 'AddressOfOtherNode'
   | 'UsagesNotExact'
   | 'DurationTooLong'
   | 'AccessNotGranted'
@@ -66,14 +69,25 @@ export const REMARKS: Readonly<Record<RemarkCode, { readonly alarm: boolean; rea
 /** Every code that a violation can carry; stable across releases. */
 export type ReasonCode = CsrProblemCode | PolicyReason;
 
+/**
+ * What a reason is about: the bytes of the CSR, who asks for whom, names and addresses, usages and duration. Only these can
+ * be final: nothing outside the CSR makes them right.
+ */
+export type FinalReasonClass = 'form' | 'identity' | 'names' | 'terms';
+
 export interface ReasonEntry {
   /**
-   * True when nothing outside the CSR can make it right: only these may be denied. What depends on a fact that can
-   * change (a binding, a token, an address range in the config) is never final.
+   * `state`: it depends on something that can change (a binding, a token, a range in the config), so it is never final
+   * and never denied.
    */
-  readonly final: boolean;
+  readonly class: FinalReasonClass | 'state';
   /** What the owner of the node should do, one sentence. */
   readonly mend: string;
+}
+
+/** True when nothing outside the CSR can make it right: only these may be denied. */
+export function isFinal(code: ReasonCode): boolean {
+  return REASONS[code].class !== 'state';
 }
 
 const REBUILD = 'Have the kubelet make its CSR itself; whatever made this one sends what no kubelet sends.';
@@ -81,94 +95,109 @@ const REBUILD = 'Have the kubelet make its CSR itself; whatever made this one se
 /** Every reason code, in the order of the checks. The README's table is held against this one by a test. */
 export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
   RequesterNotRecognised: {
-    final: false,
+    class: 'state',
     mend: 'Only bootstrap tokens and nodes are served; whoever else needs a node certificate gets it by other means.',
   },
   RequesterNotToken: {
-    final: true,
+    class: 'identity',
     mend: 'A client certificate carries the user name of a token: find out who issued it.',
   },
   RequesterGroupMissing: {
-    final: true,
+    class: 'identity',
     mend: 'The requester must be in system:bootstrappers (tokens) or system:nodes (nodes): check its credential.',
   },
-  RequestTooLarge: { final: true, mend: REBUILD },
-  PemMalformed: { final: true, mend: REBUILD },
-  DerMalformed: { final: true, mend: REBUILD },
-  SubjectMalformed: { final: true, mend: REBUILD },
-  AttributeNotAllowed: { final: true, mend: REBUILD },
-  ExtensionNotAllowed: { final: true, mend: REBUILD },
-  SanKindNotAllowed: { final: true, mend: REBUILD },
-  SanMalformed: { final: true, mend: REBUILD },
-  TooManySans: { final: true, mend: 'Give the node fewer addresses; 64 names and addresses are the limit.' },
-  KeyNotAllowed: { final: true, mend: 'Use RSA 2048 to 8192, P-256, P-384, P-521 or Ed25519.' },
-  SignatureAlgorithmNotAllowed: { final: true, mend: 'Sign the CSR with SHA-256 or better.' },
-  SignatureInvalid: { final: true, mend: 'The requester does not hold the private key of the CSR.' },
-  TokenNotBound: { final: false, mend: 'Issue a token with `bootstrap-token issue --for-node` or `--pool`.' },
-  TokenBindingAmbiguous: { final: false, mend: 'Issue a token with exactly one binding group.' },
-  TokenBindingMalformed: { final: false, mend: 'Issue the token with `bootstrap-token issue`.' },
-  TokenPoolUnknown: { final: false, mend: 'Add the pool to `pools` in the config.' },
-  TokenNotFound: { final: false, mend: 'The token was revoked or used up: issue a new one.' },
-  TokenExpired: { final: false, mend: 'Issue a new token.' },
-  TokenBeingDeleted: { final: false, mend: 'Issue a new token.' },
+  RequestTooLarge: { class: 'form', mend: REBUILD },
+  PemMalformed: { class: 'form', mend: REBUILD },
+  DerMalformed: { class: 'form', mend: REBUILD },
+  SubjectMalformed: { class: 'form', mend: REBUILD },
+  AttributeNotAllowed: { class: 'form', mend: REBUILD },
+  ExtensionNotAllowed: { class: 'form', mend: REBUILD },
+  SanKindNotAllowed: { class: 'form', mend: REBUILD },
+  SanMalformed: { class: 'form', mend: REBUILD },
+  TooManySans: { class: 'form', mend: 'Give the node fewer addresses; 64 names and addresses are the limit.' },
+  KeyNotAllowed: { class: 'form', mend: 'Use RSA 2048 to 8192, P-256, P-384, P-521 or Ed25519.' },
+  SignatureAlgorithmNotAllowed: { class: 'form', mend: 'Sign the CSR with SHA-256 or better.' },
+  SignatureInvalid: { class: 'form', mend: 'The requester does not hold the private key of the CSR.' },
+  TokenNotBound: { class: 'state', mend: 'Issue a token with `bootstrap-token issue --for-node` or `--pool`.' },
+  TokenBindingAmbiguous: { class: 'state', mend: 'Issue a token with exactly one binding group.' },
+  TokenBindingMalformed: { class: 'state', mend: 'Issue the token with `bootstrap-token issue`.' },
+  TokenPoolUnknown: { class: 'state', mend: 'Add the pool to `pools` in the config.' },
+  TokenNotFound: { class: 'state', mend: 'The token was revoked or used up: issue a new one.' },
+  TokenExpired: { class: 'state', mend: 'Issue a new token.' },
+  TokenBeingDeleted: { class: 'state', mend: 'Issue a new token.' },
   TokenDisabled: {
-    final: false,
+    class: 'state',
     mend: "The token's Secret was edited so that it no longer logs in: issue a new token.",
   },
   TokenBindingChanged: {
-    final: false,
+    class: 'state',
     mend: "The groups of the token's Secret were edited after the request: issue a new token.",
   },
   TokenSpent: {
-    final: false,
+    class: 'state',
     mend: 'The node has its certificate: keep it, or issue a new token; if the node did not ask, its token was stolen.',
   },
-  TokenUsedUp: { final: false, mend: "Fetch the pool's present token and restart the kubelet." },
-  PoolFull: { final: false, mend: "Remove nodes that are gone, or raise the pool's `maxNodes`." },
-  NodeBanned: { final: false, mend: 'Find out why it was banned; lift it with `kubelet-bootstrap node unban`.' },
+  TokenUsedUp: { class: 'state', mend: "Fetch the pool's present token and restart the kubelet." },
+  PoolFull: { class: 'state', mend: "Remove nodes that are gone, or raise the pool's `maxNodes`." },
+  NodeBanned: { class: 'state', mend: 'Find out why it was banned; lift it with `kubelet-bootstrap node unban`.' },
   NodeIsLive: {
-    final: false,
+    class: 'state',
     mend: 'If the machine was replaced: `kubelet-bootstrap node release NAME`; if not, somebody else has its token.',
   },
   NodeCertificateValid: {
-    final: false,
+    class: 'state',
     mend: "Wait for the certificate's end, delete the Node object, or `kubelet-bootstrap node release NAME`.",
   },
-  RejoinNotAllowed: { final: false, mend: 'Delete the Node object, or `kubelet-bootstrap node release NAME`.' },
-  OrganizationNotSystemNodes: { final: true, mend: REBUILD },
+  RejoinNotAllowed: { class: 'state', mend: 'Delete the Node object, or `kubelet-bootstrap node release NAME`.' },
+  OrganizationNotSystemNodes: { class: 'identity', mend: REBUILD },
   CommonNameNotNode: {
-    final: true,
+    class: 'identity',
     mend: 'The name of the node must be a lower-case DNS name of at most 251 characters.',
   },
-  TokenBoundToOtherNode: { final: false, mend: 'Issue a token for this node; find out who holds the one it used.' },
-  NodeNameNotInPool: { final: false, mend: "Rename the node, or widen the pool's `nodeNames`." },
+  TokenBoundToOtherNode: { class: 'state', mend: 'Issue a token for this node; find out who holds the one it used.' },
+  NodeNameNotInPool: { class: 'state', mend: "Rename the node, or widen the pool's `nodeNames`." },
   ControlPlaneName: {
-    final: false,
+    class: 'state',
     mend: 'Issue a token for this node alone, or set `controlPlane` in the pool if its nodes are the control plane.',
   },
-  CommonNameNotRequester: { final: true, mend: 'A node may only ask for itself.' },
+  CommonNameNotRequester: { class: 'identity', mend: 'A node may only ask for itself.' },
   CredentialUnknown: {
-    final: false,
+    class: 'state',
     mend: 'Bootstrap the node anew, or set `approver.credentials: adopt` until every node is on record.',
   },
   CredentialConflict: {
-    final: false,
+    class: 'state',
     mend: 'Two hold certificates of this node: ban it, find the other, bootstrap it anew.',
   },
-  NodeObjectMissing: { final: false, mend: 'Restart the kubelet, which registers its Node, or retire the machine.' },
-  SanNotAllowed: { final: true, mend: 'A client certificate has no DNS names and addresses.' },
-  SanMissing: { final: true, mend: 'Give the node an address: a serving certificate without one is of no use.' },
-  DnsNameNotOfNode: { final: false, mend: 'Add the suffix to `serving.dnsSuffixes` if the name is legitimate.' },
-  IpAddressOutOfRange: { final: false, mend: 'Add the range to `serving.addressRanges` if the address is legitimate.' },
-  UsagesNotExact: { final: true, mend: REBUILD },
-  DurationTooLong: { final: false, mend: 'Ask for less, or raise `approver.longestRequest`.' },
+  NodeObjectMissing: { class: 'state', mend: 'Restart the kubelet, which registers its Node, or retire the machine.' },
+  SanNotAllowed: { class: 'names', mend: 'A client certificate has no DNS names and addresses.' },
+  SanMissing: { class: 'names', mend: 'Give the node an address: a serving certificate without one is of no use.' },
+  DnsNameNotOfNode: { class: 'state', mend: 'Add the suffix to `serving.dnsSuffixes` if the name is legitimate.' },
+  IpAddressOutOfRange: {
+    class: 'state',
+    mend: 'Add the range to `serving.addressRanges` if the address is legitimate.',
+  },
+  IpAddressNotVouched: {
+    class: 'state',
+    mend: "Correct the node's entry in the inventory, or issue its token with `--address`.",
+  },
+  AddressReserved: {
+    class: 'state',
+    mend: "Take the address off the node: it is the API server's, a Service's, or that of no host.",
+  },
+  AddressOfOtherNode: {
+    class: 'state',
+    mend: 'Find out which of the two nodes has the address, and correct the other.',
+  },
+  UsagesNotExact: { class: 'terms', mend: REBUILD },
+  DurationTooLong: { class: 'state', mend: 'Ask for less, or raise `approver.longestRequest`.' },
   AccessNotGranted: {
-    final: false,
+    class: 'state',
     mend: 'Bind the missing ClusterRole to the group that the message names; the CSR is looked at again every 30 s.',
   },
-  Superseded: { final: false, mend: 'Nothing: the kubelet made a newer request, which is the one it waits for.' },
+  Superseded: { class: 'state', mend: 'Nothing: the kubelet made a newer request, which is the one it waits for.' },
   FactUnavailable: {
-    final: false,
+    class: 'state',
     mend: 'Nothing on the node: the service could not read what it needs; see its log.',
   },
 };

@@ -12,6 +12,8 @@ export const NODE_USER_PREFIX = 'system:node:';
 export interface RequestView {
   readonly csr: Csr;
   readonly path: RequestPath;
+  /** What kind of certificate the signer makes. */
+  readonly usage: 'client' | 'serving';
   readonly reading: CsrReading;
   /** From the common name; undefined when that is no `system:node:<valid name>`. */
   readonly nodeName: string | undefined;
@@ -28,6 +30,7 @@ export function viewRequest(csr: Csr): RequestView {
   return {
     csr,
     path: recognise(csr),
+    usage: csr.signerName === SERVING_SIGNER ? 'serving' : 'client',
     reading,
     nodeName,
     tokenId: tokenIdOfUser(csr.requester.username),

@@ -4,11 +4,12 @@
  */
 import { describeBinding, readBinding } from '../tokens/binding.ts';
 import { requesterIsBootstrapper, requesterIsToken, tokenBoundToNode, tokenInForce } from './bootstrap-rules.ts';
+import type { PolicyConfig } from './policy-config.ts';
 import { APPROVAL_REASONS, REASONS } from './reasons.ts';
 import { credentialOnRecord, nodeObjectExists } from './credential-rules.ts';
 import { controlPlaneNameHeld, nodeNotBanned, nodeNotLive, rejoinAllowed } from './node-rules.ts';
 import { quote, type Rule, type RuleInput, violation } from './rule.ts';
-import { addressesInRange, dnsNamesOfNode, sansPresent } from './serving-rules.ts';
+import { addressesVouched, dnsNamesOfNode, sansPresent } from './serving-rules.ts';
 import {
   accessGranted,
   commonName,
@@ -79,13 +80,29 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
     nodeNotBanned,
     sansPresent,
     dnsNamesOfNode,
-    addressesInRange,
+    addressesVouched,
     usages('server auth'),
     requestedDuration,
     newest,
   ],
   other: [recognised],
 };
+
+/** What can be judged of a request without asking who made it: all that is left where others approve (DESIGN D6). */
+export const SIGN_ONLY_CHECKS: Readonly<Record<'client' | 'serving', readonly Rule[]>> = {
+  client: [wellFormed, organization, commonName, noSans, usages('client auth'), requestedDuration],
+  serving: [wellFormed, organization, commonName, sansPresent, usages('server auth'), requestedDuration],
+};
+
+/** The decision of a service that only signs: whoever approved is trusted for node and addresses, for nothing else. */
+export function reviewForSigning(input: RuleInput): Verdict {
+  const { path, usage } = input.request;
+  const violations = SIGN_ONLY_CHECKS[usage].flatMap((rule) => rule.violations(input));
+  if (violations.length > 0) return { kind: 'wait', path, violations };
+  const message = `kubelet-bootstrap: ${input.request.nodeName ?? ''}, approved by somebody else`;
+  const of = usage === 'serving' ? 'serving' : path === 'renewal' ? 'renewal' : 'bootstrap';
+  return { kind: 'approve', path: of, reason: 'ApprovedByOthers', message, remarks: [] };
+}
 
 /** Decides (DESIGN D2, D3). Never throws; a fact that is not known is a reason to wait, never to deny. */
 export function review(input: RuleInput): Verdict {
@@ -100,10 +117,16 @@ export function review(input: RuleInput): Verdict {
       remarks: CHECKS[path].flatMap((rule) => rule.remarks?.(input) ?? []),
     };
   }
-  const hopeless =
-    violations.some((found) => REASONS[found.code].final) &&
-    violations.every((found) => found.code !== 'FactUnavailable');
-  return { kind: hopeless && input.policy.onViolation === 'deny' ? 'deny' : 'wait', path, violations };
+  return { kind: deniable(violations, input.policy) ? 'deny' : 'wait', path, violations };
+}
+
+/** One that can never become right is enough, unless something is not known. */
+function deniable(violations: readonly Violation[], { onViolation }: PolicyConfig): boolean {
+  if (violations.some(({ code }) => code === 'FactUnavailable')) return false;
+  return violations.some(({ code }) => {
+    const { class: of } = REASONS[code];
+    return of !== 'state' && onViolation[of] === 'deny';
+  });
 }
 
 function approvalMessage({ request }: RuleInput): string {

@@ -1,6 +1,10 @@
 /** Rules for the names and addresses of a serving certificate (DESIGN D10). */
-import { formatAddress } from './addresses.ts';
-import { NO_VIOLATIONS, quote, quoteAll, type Rule, type RuleInput } from './rule.ts';
+import { type AddressRanges, canonicalAddress, formatAddress, isNoHost } from './addresses.ts';
+import type { AddressFacts } from './facts.ts';
+import { poolOfNode } from './pool-of-node.ts';
+import type { PoolPolicy } from './policy-config.ts';
+import { NO_VIOLATIONS, quote, quoteAll, type Rule, type RuleInput, violation } from './rule.ts';
+import type { Violation } from './verdict.ts';
 import { countSans, describeSans } from './shared-rules.ts';
 
 /** At least one name or address, as upstream's validator has it. */
@@ -19,15 +23,15 @@ function hasTooManySans({ reading }: RuleInput['request']): boolean {
   return reading.problems.some(({ code }) => code === 'TooManySans');
 }
 
-/** `<node>` or `<node>.<suffix>`, compared whole: a prefix or pattern would let `node-1` speak for `node-10`. */
+/** `<node>`, `<node>.<suffix>` or a name in the inventory, compared whole: a prefix would let `node-1` speak for `node-10`. */
 export const dnsNamesOfNode: Rule = {
   name: 'DNS names',
-  expected: ({ request, policy }) =>
-    quoteAll(admittedNames(request.nodeName ?? '?', policy.serving?.dnsSuffixes ?? [])),
+  expected: (input) => quoteAll(admittedNames(input)),
   actual: ({ request }) => quoteAll(request.reading.seen.dnsNames ?? []),
-  violations: ({ request, policy }) => {
+  violations: (input) => {
+    const { request } = input;
     if (request.nodeName === undefined) return NO_VIOLATIONS;
-    const admitted = new Set(admittedNames(request.nodeName, policy.serving?.dnsSuffixes ?? []));
+    const admitted = new Set(admittedNames(input));
     return (request.reading.seen.dnsNames ?? [])
       .filter((name) => !admitted.has(name))
       .map((name) => ({
@@ -37,20 +41,80 @@ export const dnsNamesOfNode: Rule = {
   },
 };
 
-function admittedNames(nodeName: string, suffixes: readonly string[]): string[] {
-  return [nodeName, ...suffixes.map((suffix) => `${nodeName}.${suffix}`)];
+function admittedNames(input: RuleInput): string[] {
+  const { request, policy, facts } = input;
+  const nodeName = request.nodeName ?? '?';
+  const suffixes = poolPolicy(input)?.dnsSuffixes ?? policy.serving?.dnsSuffixes ?? [];
+  const vouched = facts.addresses.known ? (facts.addresses.value.vouched ?? []) : [];
+  const names = vouched.filter((entry) => canonicalAddress(entry) === undefined);
+  return [nodeName, ...suffixes.map((suffix) => `${nodeName}.${suffix}`), ...names];
 }
 
-/** Every address lies in a configured range; a node's own word for its addresses counts for nothing. */
-export const addressesInRange: Rule = {
+/** Of the pool that the node joined by. */
+function poolPolicy({ request, facts, policy }: RuleInput): PoolPolicy | undefined {
+  return policy.pools.get(poolOfNode(request.csr, facts) ?? '');
+}
+
+/**
+ * Every address has an owner outside the node (DESIGN D10): never one of a Service, of the API server or of no host; where
+ * inventory or token name addresses of this node, only those; else one in the ranges of its pool or of the config; and
+ * never one that belongs to another node. A node's own word for its addresses counts for nothing.
+ */
+export const addressesVouched: Rule = {
   name: 'IP addresses',
-  expected: ({ policy }) => `in ${quoteAll(policy.serving?.ranges.texts ?? [])}`,
+  expected: (input) => {
+    if (!input.facts.addresses.known) return `unknown: ${input.facts.addresses.why}`;
+    const vouched = vouchedAddresses(input);
+    return vouched === undefined ? `in ${quoteAll(rangesOf(input)?.texts ?? [])}` : `of ${quoteAll(vouched)}`;
+  },
   actual: ({ request }) => quoteAll((request.reading.seen.ipAddresses ?? []).map((address) => formatAddress(address))),
-  violations: ({ request, policy }) =>
-    (request.reading.seen.ipAddresses ?? [])
-      .filter((address) => policy.serving?.ranges.contains(address) !== true)
-      .map((address) => ({
-        code: 'IpAddressOutOfRange',
-        message: `${formatAddress(address)} lies in none of ${quoteAll(policy.serving?.ranges.texts ?? [])}`,
-      })),
+  violations: (input) => {
+    const { request, facts } = input;
+    const asked = request.reading.seen.ipAddresses ?? [];
+    if (asked.length === 0) return NO_VIOLATIONS;
+    if (!facts.addresses.known) return violation('FactUnavailable', `addresses: ${facts.addresses.why}`);
+    const known = facts.addresses.value;
+    return asked.flatMap((address) => addressViolation(address, input, known) ?? []);
+  },
 };
+
+function addressViolation(address: Uint8Array, input: RuleInput, known: AddressFacts): Violation | undefined {
+  const text = formatAddress(address);
+  const vouched = vouchedAddresses(input);
+  const reserved = reservedAs(address, input, known, vouched?.includes(text) === true);
+  if (reserved !== undefined) return { code: 'AddressReserved', message: `${text} is ${reserved}` };
+  const owner = known.owners.get(text);
+  if (owner !== undefined) return { code: 'AddressOfOtherNode', message: `${text} belongs to node ${quote(owner)}` };
+  if (vouched !== undefined) {
+    if (vouched.includes(text)) return undefined;
+    return { code: 'IpAddressNotVouched', message: `${text} is none of ${quoteAll(vouched)}` };
+  }
+  const ranges = rangesOf(input);
+  if (ranges?.contains(address) === true) return undefined;
+  return { code: 'IpAddressOutOfRange', message: `${text} lies in none of ${quoteAll(ranges?.texts ?? [])}` };
+}
+
+function reservedAs(
+  address: Uint8Array,
+  { request, policy }: RuleInput,
+  { serviceRanges, apiServer }: AddressFacts,
+  isVouched: boolean,
+): string | undefined {
+  if (isNoHost(address)) return 'the address of no host';
+  if (serviceRanges.contains(address)) return 'the address of a Service';
+  if (!apiServer.includes(formatAddress(address))) return undefined;
+  // A node of the control plane may well be where the API server is, if somebody else says so.
+  const ofControlPlane = policy.controlPlane?.admitsNodeName(request.nodeName ?? '') === true;
+  return ofControlPlane && isVouched ? undefined : "the API server's";
+}
+
+/** Addresses that are vouched for by name; undefined where none is, and ranges decide. */
+function vouchedAddresses({ facts: { addresses } }: RuleInput): string[] | undefined {
+  const entries = addresses.known ? (addresses.value.vouched ?? []) : [];
+  const found = entries.map((entry) => canonicalAddress(entry)).filter((address) => address !== undefined);
+  return found.length === 0 ? undefined : found;
+}
+
+function rangesOf(input: RuleInput): AddressRanges | undefined {
+  return poolPolicy(input)?.ranges ?? input.policy.serving?.ranges;
+}

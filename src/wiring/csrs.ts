@@ -1,12 +1,11 @@
 /** Everything about CSRs: watches, approver, signer and cleaner, and which event wakes which. */
 import { randomUUID } from 'node:crypto';
-import { policyOf } from '../config.ts';
+import { policyOf, runningControllers } from '../config.ts';
 import { AccessByClass } from '../controllers/access.ts';
 import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
 import { Decider } from '../controllers/decider.ts';
-import { FactGatherer } from '../controllers/fact-gatherer.ts';
-import { noNodeFacts } from '../controllers/no-facts.ts';
+import { type AddressSources, FactGatherer } from '../controllers/fact-gatherer.ts';
 import { PendingRequests } from '../controllers/pending-requests.ts';
 import { placeOf } from '../controllers/place.ts';
 import { Seats } from '../controllers/seats.ts';
@@ -16,8 +15,18 @@ import { csrListWatch, csrWriter } from '../kubernetes/csrs.ts';
 import { Events } from '../kubernetes/events.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import { signerLabel } from '../ops/metrics.ts';
+import { assumedFacts } from '../policy/assumed-facts.ts';
 import { stateOf } from '../policy/csr-state.ts';
-import { type CertificateSigner, CLIENT_SIGNER, type Csr, SERVING_SIGNER, type Store } from '../ports.ts';
+import { reviewForSigning } from '../policy/review.ts';
+import {
+  type CertificateSigner,
+  CLIENT_SIGNER,
+  type Csr,
+  type EventSink,
+  SERVING_SIGNER,
+  type Store,
+} from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Controller } from '../runtime/controller.ts';
 import type { Informer } from '../runtime/informer.ts';
 import type { Part } from '../runtime/lifecycle.ts';
@@ -37,16 +46,26 @@ export interface CsrSide {
   readonly tokenChanged: (token: TokenRecord) => void;
 }
 
+/** Events are for the owners of nodes: a service that only observes tells its own owner. */
+const SILENT_EVENTS: EventSink = { warn: () => true };
+
+/** Where others approve, what they looked at is theirs to know (DESIGN D6). */
+function trusting(clock: Clock): Pick<FactGatherer, 'gather'> {
+  return { gather: (request) => Promise.resolve(assumedFacts(request, clock.now())) };
+}
+
 /** Wires the CSR half of the service; nothing runs before its parts are started. */
 export function csrSide(
   context: Context,
   transport: Transport,
   tokens: Store<TokenRecord>,
   state: NodeState,
+  addresses: AddressSources,
   backend: CertificateSigner,
 ): CsrSide {
   const { config, clock, log, metrics } = context;
-  const runs = new Set<string>(config.controllers);
+  const runs = runningControllers(config);
+  const observes = config.mode === 'observe';
   const signers = config.serving.enabled ? [CLIENT_SIGNER, SERVING_SIGNER] : [CLIENT_SIGNER];
   const informers =
     config.cleaner.allSigners && runs.has('cleaner')
@@ -64,13 +83,25 @@ export function csrSide(
   const policy = policyOf(config);
   const facts = new FactGatherer({
     ...state.facts,
-    addresses: noNodeFacts().addresses,
+    addresses,
     tokens,
     access: new AccessByClass({ reviewer: accessReviews(transport), clock, mode: config.approver.accessReview }),
     clock,
   });
-  const decider = new Decider({ policy: () => policy, facts, newerThan: (request) => pending.newerThan(request) });
-  const shared = { csrs, pending, decider, writer: csrWriter(transport), events, telemetry: metrics, log, clock };
+  const decider =
+    config.mode === 'sign-only'
+      ? new Decider({ policy: () => policy, facts: trusting(clock), review: reviewForSigning, newerThan: () => [] })
+      : new Decider({ policy: () => policy, facts, newerThan: (request) => pending.newerThan(request) });
+  const shared = {
+    csrs,
+    pending,
+    decider,
+    writer: csrWriter(transport),
+    events: observes ? SILENT_EVENTS : events,
+    telemetry: metrics,
+    log,
+    clock,
+  };
 
   const signer = new Signer({
     ...shared,
@@ -87,6 +118,7 @@ export function csrSide(
   const approver = new Approver({
     ...shared,
     seats,
+    observes,
     onApproved: (csr) => {
       if (!runs.has('signer')) return;
       signer.offer(csr);
@@ -113,6 +145,7 @@ export function csrSide(
 
   const queue = (csr: Csr): void => {
     const stage = stateOf(csr);
+    if (stage === 'pending' && observes) approver.capture(pending.view(csr));
     if (stage === 'pending' && runs.has('approver')) approving.add(csr.name);
     if (stage === 'approved' && runs.has('signer')) signing.add(csr.name);
   };
@@ -154,6 +187,7 @@ export function csrSide(
     ...config.cleaner,
     isRecorded: (csr) => state.records.isRecorded(csr),
     windows: config.cleaner.retention,
+    dryRun: config.cleaner.dryRun || observes,
   });
   const sweep = periodic('cleaner', config.cleaner.interval, clock, (signal) => cleaner.sweep(signal));
   return {

@@ -55,7 +55,10 @@ export function nodeState(context: Context, transport: Transport, tokens: Inform
     informer,
     nodes,
     facts: { records, claims, nodes, leases: nodeLeases(transport) },
-    parts: [load, ...(config.controllers.includes('cleaner') && !config.cleaner.dryRun ? [sweep] : [])],
+    parts: [
+      load,
+      ...(config.controllers.includes('cleaner') && !config.cleaner.dryRun && config.mode !== 'observe' ? [sweep] : []),
+    ],
     subscribe: (changed) => {
       nodes.subscribe({ put: ({ name }, before) => before ?? changed(name), gone: ({ name }) => changed(name) });
       informer.subscribe({

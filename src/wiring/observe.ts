@@ -1,5 +1,5 @@
 /** Reads all that `doctor` looks at. What cannot be read is unknown, with the reason; nothing is written. */
-import { type Config, policyOf } from '../config.ts';
+import { breadthOf, type Config, policyOf, runningControllers } from '../config.ts';
 import { type AccessClass, accessClasses, accessQuestions, type AccessRow } from '../doctor/access-matrix.ts';
 import type { ClusterView, NodeStanding, Observations, SetUp, SigningCa } from '../doctor/observations.ts';
 import {
@@ -11,15 +11,16 @@ import {
   type RightAnswer,
 } from '../doctor/service-rights.ts';
 import { neededVaultRights, type VaultView } from '../doctor/vault-rights.ts';
-import { ConfigError, isRemote, messageOf, RefusedError } from '../errors.ts';
+import { isRemote, messageOf, RefusedError } from '../errors.ts';
 import { askAccess } from '../kubernetes/access-reviews.ts';
+import { csrListWatch } from '../kubernetes/csrs.ts';
 import { allPages } from '../kubernetes/list-watch.ts';
 import { nodeListWatch } from '../kubernetes/nodes.ts';
 import { stateMaps } from '../kubernetes/state-maps.ts';
-import { readClientCas, readControllerManager, readCsrs, readRbac, whoAmI } from '../kubernetes/survey.ts';
+import { readClientCas, readControllerManager, readRbac, whoAmI } from '../kubernetes/survey.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import type { Fact } from '../policy/facts.ts';
-import type { CertificateSigner } from '../ports.ts';
+import { type CertificateSigner, type Csr, KUBELET_SIGNERS } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { readCapabilities } from '../vault/capabilities.ts';
 import type { Vault } from './connections.ts';
@@ -50,14 +51,17 @@ export async function observe(options: ObserveOptions, signal: AbortSignal): Pro
 }
 
 function setUpOf(config: Config): SetUp {
-  const { signer, pools, approver, controllers, serving } = config;
+  const { signer, pools, approver, serving, mode } = config;
   const kinds = serving.enabled ? (['client', 'serving'] as const) : (['client'] as const);
   const lives = [signer.lifetime, ...Object.values(pools).map(({ lifetime }) => lifetime)];
   const longest = kinds.flatMap((kind) => lives.map((life) => life[kind] ?? 0));
+  const running = runningControllers(config);
   return {
     policy: policyOf(config),
     accessReview: approver.accessReview,
-    controllers,
+    approves: running.has('approver') && mode !== 'observe',
+    signs: running.has('signer'),
+    breadth: breadthOf(config),
     longestLifeMs: Math.max(...longest),
   };
 }
@@ -68,7 +72,7 @@ async function factOf<T>(work: Promise<T>, signal: AbortSignal): Promise<Fact<T>
     return { known: true, value: await work };
   } catch (error) {
     signal.throwIfAborted();
-    if (!isRemote(error) && !(error instanceof RefusedError) && !(error instanceof ConfigError)) throw error;
+    if (!isRemote(error) && !(error instanceof RefusedError)) throw error;
     return { known: false, why: messageOf(error) };
   }
 }
@@ -84,7 +88,8 @@ async function observeCluster(options: ObserveOptions, signal: AbortSignal): Pro
   const classes = accessClasses(Object.keys(config.pools));
   const user = self.known && self.value === serviceUser ? undefined : requesterOf(serviceUser);
   const needed = neededRights({
-    controllers: config.controllers,
+    controllers: runningControllers(config),
+    observes: config.mode === 'observe',
     serving: config.serving.enabled,
     stateNamespace: config.state.namespace,
   });
@@ -124,6 +129,11 @@ async function askClass(transport: Transport, of: AccessClass, signal: AbortSign
   };
 }
 
+async function readCsrs(transport: Transport, signal: AbortSignal): Promise<Csr[]> {
+  const lists = KUBELET_SIGNERS.map((signer) => allPages(csrListWatch(transport, signer), signal));
+  return (await Promise.all(lists)).flat();
+}
+
 async function readNodes(transport: Transport, namespace: string, signal: AbortSignal): Promise<NodeStanding> {
   const [nodes, maps] = await Promise.all([
     allPages(nodeListWatch(transport), signal),
@@ -139,6 +149,7 @@ async function readNodes(transport: Transport, namespace: string, signal: AbortS
   };
 }
 
+const EMPTY = new Uint8Array();
 /** A file that is not on this host says nothing of the one that the service has. */
 const NOT_HERE = new Set<unknown>(['ENOENT', 'EACCES']);
 
@@ -147,8 +158,8 @@ async function observeSigningCa(
   signal: AbortSignal,
 ): Promise<Fact<SigningCa | { readonly problem: string }>> {
   try {
-    const { certificatePem, notAfter } = await signer.authority(signal);
-    return { known: true, value: { certificatePem, notAfter } };
+    const { certificatePem, notAfter, subjectKeyId = EMPTY } = await signer.authority(signal);
+    return { known: true, value: { certificatePem, notAfter, keyId: Buffer.from(subjectKeyId).toString('hex') } };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof RefusedError && !NOT_HERE.has(systemCodeOf(error))) {
@@ -169,7 +180,7 @@ function systemCodeOf(error: unknown): unknown {
 async function observeVault(options: ObserveOptions, vault: Vault, signal: AbortSignal): Promise<VaultView> {
   const { config, vaultLogin: login } = options;
   const { mount = '', prefix = '' } = config.vault ?? {};
-  const { controllers } = config;
+  const controllers = runningControllers(config);
   const wanted = neededVaultRights({ mount, prefix, caPath: config.signer.ca.vaultPath, controllers });
   const paths = wanted.map(({ path }) => path);
   const work = readCapabilities(vault.session, paths, signal);

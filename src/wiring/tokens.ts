@@ -47,7 +47,7 @@ export function tokenSide(
         now: clock.now(),
       });
     },
-    dryRun: config.cleaner.dryRun,
+    dryRun: config.cleaner.dryRun || config.mode === 'observe',
     clock,
     telemetry: metrics,
     log,

@@ -11,9 +11,15 @@ const SHARED = Object.values(SHARED_OPTIONS).map(({ flag }) => flag);
 
 describe('cli/program: help', () => {
   const HELP: readonly (readonly [ProgramName, readonly string[], readonly string[]])[] = [
-    [SERVICE, [], ['run', 'explain', 'Exit codes: 0 done']],
+    [SERVICE, [], ['run', 'explain', 'simulate', 'node', 'Exit codes: 0 done']],
     [SERVICE, ['run'], [...SHARED, ...Object.values(RUN_OPTIONS).map(({ flag }) => flag), DEFAULT_CONFIG]],
-    [SERVICE, ['explain'], [...SHARED, '<csr>', '--output']],
+    [SERVICE, ['explain'], [...SHARED, '[csr]', '--filename', '--output']],
+    [SERVICE, ['simulate'], [...SHARED, '--filename', '--baseline', '--facts', '--output']],
+    [SERVICE, ['node'], ['list', 'release', 'ban', 'unban']],
+    [SERVICE, ['node', 'list'], [...SHARED, '--output']],
+    [SERVICE, ['node', 'release'], [...SHARED, '<name>', '--for']],
+    [SERVICE, ['node', 'ban'], [...SHARED, '<name>', '--reason']],
+    [SERVICE, ['node', 'unban'], [...SHARED, '<name>']],
     [SERVICE, ['doctor'], [...SHARED, '--service-user', '--output', 'kube-system:kubelet-bootstrap']],
     [TOKENS, [], ['issue', 'list', 'show', 'revoke', 'Exit codes: 0 done']],
     [
@@ -25,6 +31,8 @@ describe('cli/program: help', () => {
         '--pool',
         '--ttl',
         '--description',
+        '--uses',
+        '--address',
         '--replace',
         '--show-secret',
         '--output',
@@ -40,7 +48,7 @@ describe('cli/program: help', () => {
       for (const asking of [
         [...command, '--help'],
         [...command, '-h'],
-        ['help', ...command],
+        [...command.slice(0, -1), 'help', ...command.slice(-1)],
       ]) {
         const { code, out, err } = await ran(program, asking);
         expect(code).to.equal(0);
@@ -59,7 +67,15 @@ describe('cli/program: wrong command lines end with 2, say why on stderr and pri
     [SERVICE, ['run', '--fast'], /unknown option '--fast'/],
     [SERVICE, ['run', 'now'], /too many arguments/],
     [SERVICE, ['run', '--config'], /argument missing/],
-    [SERVICE, ['explain'], /missing required argument 'csr'/],
+    [SERVICE, ['explain'], /name one CSR of the cluster, or a file with -f/],
+    [SERVICE, ['explain', 'csr-1', '-f', 'csr.yaml'], /name one CSR of the cluster, or a file with -f/],
+    [SERVICE, ['simulate'], /required option '-f, --filename <path>' not specified/],
+    [SERVICE, ['simulate', '-f', '.', '--facts', 'none'], /Allowed choices are assumed, cluster/],
+    [SERVICE, ['node', 'release', 'Worker-1'], /"Worker-1" is no name of a node/],
+    [SERVICE, ['node', 'ban', 'a_b'], /"a_b" is no name of a node/],
+    [SERVICE, ['node', 'release', 'a', '--for', '25h'], /--for 25h: must be a duration of up to 24h/],
+    [SERVICE, ['node', 'release', 'a', '--for', 'ever'], /--for ever: must be a duration/],
+    [SERVICE, ['node', 'evict', 'a'], /unknown command 'evict'/],
     [SERVICE, ['explain', 'csr-1', '-o', 'yaml'], /-o yaml: must be one of text, json/],
     [SERVICE, ['doctor', '-o', 'yaml'], /-o yaml: must be one of text, json/],
     [SERVICE, ['doctor', 'csr-1'], /too many arguments/],

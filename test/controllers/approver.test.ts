@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { RemoteError } from '../../src/errors.ts';
+import type { Csr } from '../../src/ports.ts';
 import { remoteError } from '../support/memory-ports.ts';
 import { bootstrapUser, failureOf, HOUR, never, World } from './world.ts';
 
@@ -48,6 +49,44 @@ describe('controllers/approver', () => {
     await world.approver.reconcile(world.addRenewal().name, never);
     expect(world.reports.counted).to.deep.equal(['decided approve RenewalApproved', 'remarked CredentialConflict']);
     expect(world.reports.notices.map(({ reason }) => reason)).to.deep.equal(['CredentialConflict']);
+  });
+
+  describe('that only observes', () => {
+    beforeEach(async () => {
+      world = await World.make({ observes: true, onViolation: 'deny' });
+    });
+    const observe = async (csr: Csr): Promise<void> => {
+      world.approver.capture(world.pending.view(csr));
+      expect(await world.approver.reconcile(csr.name, never)).to.equal(300_000);
+    };
+
+    it('says what it would approve, deny and leave waiting, and writes nothing', async () => {
+      await observe(world.addCsr());
+      await observe(world.addCsr({ usages: [] }));
+      await observe(world.addCsr({}, { commonName: 'system:node:worker-2' }));
+      expect(world.reports.counted).to.deep.equal([
+        'decided approve BootstrapApproved',
+        'decided deny UsagesNotExact',
+        'decided wait TokenBoundToOtherNode',
+      ]);
+      expect(world.calls.made.filter((call) => !call.startsWith('review'))).to.deep.equal([]);
+    });
+
+    it('judges what somebody else decided on meanwhile, once', async () => {
+      const csr = world.addCsr();
+      world.approver.capture(world.pending.view(csr));
+      world.csrs.store({ ...world.approveByHand(csr), issued: true, request: new Uint8Array() });
+      await world.approver.reconcile(csr.name, never);
+      expect(await world.approver.reconcile(csr.name, never)).to.equal(undefined);
+      expect(world.reports.counted).to.deep.equal(['decided approve BootstrapApproved']);
+    });
+
+    it('says the same about a CSR that waits only once', async () => {
+      const csr = world.addCsr();
+      await observe(csr);
+      await observe(csr);
+      expect(world.reports.counted).to.deep.equal(['decided approve BootstrapApproved']);
+    });
   });
 
   describe('leaves waiting', () => {

@@ -55,6 +55,7 @@ describe('controllers/record-book', () => {
           fingerprint: print(number),
           key: 'key',
           commonName: node,
+          serial: '01',
           notAfter: clock.now() + 24 * HOUR + number,
           issuer: 'ca',
           addresses: [],

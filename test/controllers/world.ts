@@ -4,7 +4,7 @@ import { Approver } from '../../src/controllers/approver.ts';
 import { Cleaner } from '../../src/controllers/cleaner.ts';
 import { Decider } from '../../src/controllers/decider.ts';
 import { FactGatherer } from '../../src/controllers/fact-gatherer.ts';
-import { noNodeFacts } from '../../src/controllers/no-facts.ts';
+import { noNodeFacts } from '../support/no-facts.ts';
 import { PendingRequests } from '../../src/controllers/pending-requests.ts';
 import { Seats } from '../../src/controllers/seats.ts';
 import { Signer } from '../../src/controllers/signer.ts';
@@ -19,7 +19,7 @@ import { type CertificateSigner, CLIENT_SIGNER, type Csr, type Requester, SERVIN
 import { type Binding, groupOfBinding } from '../../src/tokens/binding.ts';
 import { formatTime, type TokenSecretParts } from '../../src/tokens/token-secret.ts';
 import { buildCsrPem, type CsrParts, testAuthority } from '../support/csr-builder.ts';
-import { HELD, pool } from '../policy/good-request.ts';
+import { HELD, onViolation, pool } from '../policy/good-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Calls, MemoryAccess, MemoryCsrs, Reports } from '../support/memory-ports.ts';
 import { MemoryTokenSecrets } from '../support/memory-tokens.ts';
@@ -80,6 +80,7 @@ export interface WorldOptions {
   readonly backend?: (real: CertificateSigner) => CertificateSigner;
   readonly dryRun?: boolean;
   readonly withSigner?: boolean;
+  readonly observes?: boolean;
 }
 
 /** Everything about CSRs in one place. A good token, `abcdef` for worker-1, is there, and the bindings are granted. */
@@ -118,7 +119,7 @@ export class World {
       unboundTokensUntil: undefined,
       longestRequestSeconds: 86_400,
       serving: { dnsSuffixes: ['example.internal'], ranges: parseRanges(['10.0.0.0/8']).ranges },
-      onViolation: options.onViolation ?? 'wait',
+      onViolation: onViolation(options.onViolation ?? 'wait'),
       controlPlane: undefined,
       staleAfterMs: HOUR / 4,
       renewWithoutNodeMs: HOUR,
@@ -157,6 +158,7 @@ export class World {
     this.approver = new Approver({
       ...shared,
       seats,
+      observes: options.observes ?? false,
       onApproved: (csr) => {
         if (options.withSigner !== false) this.signer.offer(csr);
       },

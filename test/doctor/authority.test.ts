@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
-import { type AuthorityInput, checkAuthority, subjectOf } from '../../src/doctor/authority.ts';
+import { type AuthorityInput, checkAuthority, keyIdOf } from '../../src/doctor/authority.ts';
 import { testAuthority, type TestAuthority } from '../support/test-authority.ts';
 
 const DAY = 24 * 3_600_000;
@@ -35,7 +35,7 @@ describe('doctor/authority', () => {
     change: Partial<AuthorityInput> = {},
   ): ReturnType<typeof checkAuthority> {
     return checkAuthority({
-      signingCa: { known: true, value: { certificatePem: signing, notAfter: NOW + 31 * DAY } },
+      signingCa: { known: true, value: { certificatePem: signing, keyId: '', notAfter: NOW + 31 * DAY } },
       clientCas: { known: true, value: bundle },
       longestLifeMs: 7 * DAY,
       now: NOW,
@@ -84,7 +84,7 @@ describe('doctor/authority', () => {
 
   const ends = (inDays: number, lifeDays: number): string[] =>
     codesOf(root.certPem, root.certPem, {
-      signingCa: { known: true, value: { certificatePem: root.certPem, notAfter: NOW + inDays * DAY + 1 } },
+      signingCa: { known: true, value: { certificatePem: root.certPem, keyId: '', notAfter: NOW + inDays * DAY + 1 } },
       longestLifeMs: lifeDays * DAY,
     });
 
@@ -104,13 +104,10 @@ describe('doctor/authority', () => {
     expect(codesOf('', root.certPem, { clientCas: undefined })).to.deep.equal([]);
   });
 
-  it('knows the subject of the CA where there is one', () => {
-    const of = (certificatePem: string): string | undefined =>
-      subjectOf({ known: true, value: { certificatePem, notAfter: 0 } });
-    expect(of(intermediate.certPem + root.certPem)).to.equal('CN=kubelets');
-    expect(of('')).to.equal(undefined);
-    expect(subjectOf(undefined)).to.equal(undefined);
-    expect(subjectOf({ known: true, value: { problem: '' } })).to.equal(undefined);
-    expect(subjectOf({ known: false, why: '' })).to.equal(undefined);
+  it('knows the key identifier of the CA where there is one', () => {
+    expect(keyIdOf({ known: true, value: { certificatePem: '', keyId: 'ab12', notAfter: 0 } })).to.equal('ab12');
+    expect(keyIdOf(undefined)).to.equal('');
+    expect(keyIdOf({ known: true, value: { problem: '' } })).to.equal('');
+    expect(keyIdOf({ known: false, why: '' })).to.equal('');
   });
 });

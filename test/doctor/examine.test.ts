@@ -30,7 +30,9 @@ function observed(change: Partial<Observations> = {}): Observations {
     setUp: {
       policy: ruleInput('bootstrap').policy,
       accessReview: 'class',
-      controllers: ['approver', 'cleaner'],
+      approves: true,
+      signs: false,
+      breadth: [],
       longestLifeMs: 0,
     },
     serviceUser: 'service',

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { checkPrivileges } from '../../src/doctor/privileges.ts';
+import { checkPrivileges, type Part } from '../../src/doctor/privileges.ts';
 import type { Rbac, RbacBinding, RbacRule, RbacSubject } from '../../src/doctor/rbac.ts';
 import { CLIENT_SIGNER, SERVING_SIGNER } from '../../src/ports.ts';
 
@@ -74,8 +74,9 @@ function cluster(subject?: RbacSubject, rules: readonly RbacRule[] = [], namespa
 }
 
 type Expected = readonly (readonly [code: string, what: string, found: string])[];
-const findings = (rbac: Rbac, signs = true): string[][] =>
-  checkPrivileges(rbac, OWN, signs)
+const BOTH: Part = { approves: true, signs: true };
+const findings = (rbac: Rbac, part = BOTH): string[][] =>
+  checkPrivileges(rbac, OWN, part)
     .filter(({ severity }) => severity !== 'info')
     .map(({ code, what, found }) => [code, what, found]);
 
@@ -135,23 +136,29 @@ describe('doctor/privileges: who else may approve or sign', () => {
     expect(findings(rbac)).to.deep.equal([]);
   });
 
-  it('is an error where the signer of the config does not run, and only for approving', () => {
-    holds(findings(cluster(DEVS, [APPROVAL, approve()]), false), [
-      ['ForeignApproverTrusted', 'group devs', 'may approve'],
-    ]);
-    holds(findings(cluster(DEVS, [STATUS, sign()]), false), [['ForeignApprover', 'group devs', 'may sign']]);
+  it('is an error where what signs believes it, and only for approving', () => {
+    const part = { approves: true, signs: false };
+    holds(findings(cluster(DEVS, [APPROVAL, approve()]), part), [['ApproverTrusted', 'group devs', 'may approve']]);
+    holds(findings(cluster(DEVS, [STATUS, sign()]), part), [['ForeignApprover', 'group devs', 'may sign']]);
+  });
+
+  it('is information where the mode leaves approving to others', () => {
+    for (const signs of [true, false]) {
+      const found = checkPrivileges(cluster(DEVS, [APPROVAL, approve()]), OWN, { approves: false, signs });
+      expect(found[0]).to.include({ code: 'ApproverInForce', severity: 'info', what: 'group devs' });
+    }
   });
 
   it('tells of those who may in every cluster as information', () => {
     for (const subject of [group('kubeadm:cluster-admins'), account('kube-system', 'certificate-controller')]) {
-      const found = checkPrivileges(cluster(subject, [EVERYTHING]), OWN, true);
+      const found = checkPrivileges(cluster(subject, [EVERYTHING]), OWN, BOTH);
       expect(found.map(({ code }) => code)).to.deep.equal(['OrdinaryApprovers', 'TokenReaders']);
       expect(found[0]?.what).to.include('group system:masters, ');
     }
   });
 
   it('tells of the account by its own name when the service runs as another', () => {
-    const found = checkPrivileges(cluster(), 'kubelet-bootstrap', true).filter(
+    const found = checkPrivileges(cluster(), 'kubelet-bootstrap', BOTH).filter(
       ({ code }) => code === 'ForeignApprover',
     );
     expect(found.map(({ what }) => what)).to.deep.equal(['service account kube-system/kubelet-bootstrap']);
@@ -217,7 +224,7 @@ describe('doctor/privileges: what tokens are good for besides', () => {
 
 describe('doctor/privileges: who may read tokens', () => {
   const readers = (rbac: Rbac): string | undefined =>
-    checkPrivileges(rbac, OWN, true).find(({ code }) => code === 'TokenReaders')?.found;
+    checkPrivileges(rbac, OWN, BOTH).find(({ code }) => code === 'TokenReaders')?.found;
   const SECRETS = rule(['list'], '', ['secrets']);
 
   it('names those of the whole cluster and of kube-system, and nobody else', () => {

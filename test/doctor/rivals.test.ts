@@ -1,42 +1,55 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import type { FindingCode } from '../../src/doctor/finding.ts';
-import type { ControllerManager, SeenCsr } from '../../src/doctor/observations.ts';
+import type { ControllerManager } from '../../src/doctor/observations.ts';
 import { checkRivals, type RivalInput } from '../../src/doctor/rivals.ts';
-import { CLIENT_SIGNER, SERVING_SIGNER } from '../../src/ports.ts';
+import { type Csr, SERVING_SIGNER } from '../../src/ports.ts';
+import { certificateUntil, goodCsr } from '../policy/good-request.ts';
 
 const NOW = Date.UTC(2027, 0, 31);
 const HOUR = 3_600_000;
-const CA = 'O=example\nCN=kubernetes';
+const CA = 'ab12';
 
-type Condition = SeenCsr['conditions'][number];
+type Decision = Pick<Csr['conditions'][number], 'type' | 'reason' | 'message'>;
 
-const OURS: Condition = {
+const OURS: Decision = {
   type: 'Approved',
   reason: 'BootstrapApproved',
   message: 'kubelet-bootstrap: first certificate of worker-1, token abcdef bound to node worker-1',
 };
-const AUTO: Condition = {
+const AUTO: Decision = {
   type: 'Approved',
   reason: 'AutoApproved',
   message: 'Auto approving kubelet client certificate after SubjectAccessReview.',
 };
-const KUBECTL: Condition = {
+const KUBECTL: Decision = {
   type: 'Approved',
   reason: 'KubectlApprove',
   message: 'This CSR was approved by kubectl certificate approve.',
 };
-const SHAPE: Condition = { type: 'Failed', reason: 'SignerValidationFailure', message: 'usages did not match' };
+const SHAPE: Decision = { type: 'Failed', reason: 'SignerValidationFailure', message: 'usages did not match' };
+
+interface Change extends Omit<Partial<Csr>, 'conditions' | 'certificate'> {
+  readonly conditions?: readonly Decision[];
+  /** Key identifier of its issuer, and its end; `none`: it has no certificate. */
+  readonly certificate?: { readonly issuer: string; readonly notAfter: number } | 'none';
+}
 
 /** A CSR that this service approved and signed, changed. */
-function csr(change: Partial<SeenCsr> = {}): SeenCsr {
+function csr(change: Change = {}): Csr {
+  const { conditions = [OURS], certificate = { issuer: CA, notAfter: NOW + 23 * HOUR }, ...more } = change;
   return {
+    ...goodCsr('bootstrap'),
     name: 'csr-1',
-    signerName: CLIENT_SIGNER,
     createdAt: NOW - HOUR,
-    conditions: [OURS],
-    certificate: { issuer: CA, notAfter: NOW + 23 * HOUR },
-    ...change,
+    ...more,
+    conditions: conditions.map((each) => ({
+      ...each,
+      status: 'True',
+      lastUpdateTime: undefined,
+      lastTransitionTime: undefined,
+    })),
+    certificate: certificate === 'none' ? undefined : { ...certificateUntil(certificate.notAfter), ...certificate },
   };
 }
 
@@ -54,15 +67,16 @@ function input(change: Partial<RivalInput> = {}): RivalInput {
     csrs: { known: true, value: [csr()] },
     controllerManager: { known: true, value: controllerManager(OFF) },
     bindings: true,
+    approves: true,
     signs: true,
-    caSubject: CA,
+    caKeyId: CA,
     longestLifeMs: 24 * HOUR,
     now: NOW,
     ...change,
   };
 }
 
-const seen = (...value: readonly SeenCsr[]): Partial<RivalInput> => ({ csrs: { known: true, value } });
+const seen = (...value: readonly Csr[]): Partial<RivalInput> => ({ csrs: { known: true, value } });
 const runs = (value: ControllerManager): Partial<RivalInput> => ({ controllerManager: { known: true, value } });
 
 describe('doctor/rivals', () => {
@@ -119,7 +133,7 @@ describe('doctor/rivals', () => {
       'the approver, where the signer of the config does not run',
       { ...runs(controllerManager()), signs: false },
       ['GuardBypassed'],
-      'does not run',
+      'this config does not sign',
     ],
     ['the signer alone', runs(controllerManager(OFF, FILES)), ['ControllerManagerSigns']],
     [
@@ -136,19 +150,19 @@ describe('doctor/rivals', () => {
     ['nobody, with csrsigning off', runs(controllerManager(`${OFF},-csrsigning`, FILES)), []],
     [
       'the signer, seen to refuse, and no flags to see',
-      { ...runs(NO_PODS), ...seen(csr({ conditions: [OURS, SHAPE], certificate: undefined })) },
+      { ...runs(NO_PODS), ...seen(csr({ conditions: [OURS, SHAPE], certificate: 'none' })) },
       ['ControllerManagerSigns'],
       'seen at 1 CSR',
     ],
     [
       'another CA in a certificate',
-      seen(csr({ certificate: { issuer: 'CN=other', notAfter: NOW } })),
+      seen(csr({ certificate: { issuer: 'cd34', notAfter: NOW } })),
       ['OtherSigner'],
-      'from "CN=other": 1 CSR, the newest csr-1 (client)',
+      'are not from the CA of the config: 1 CSR, the newest csr-1 (client)',
     ],
     [
       'nobody, where the CA of the config is not known',
-      { ...seen(csr({ certificate: { issuer: 'CN=other', notAfter: NOW } })), caSubject: undefined },
+      { ...seen(csr({ certificate: { issuer: 'cd34', notAfter: NOW } })), caKeyId: '' },
       [],
     ],
     [
@@ -199,7 +213,7 @@ describe('doctor/rivals', () => {
       ['OtherApprover', 'OtherApprover'],
       '2 CSRs, the newest b (client)',
     ],
-    ['nobody, where a CSR has no decision', seen(csr({ conditions: [], certificate: undefined })), []],
+    ['nobody, where a CSR has no decision', seen(csr({ conditions: [], certificate: 'none' })), []],
   ];
   for (const [what, change, codes, text = ''] of ROWS) {
     it(what, () => {
@@ -209,6 +223,25 @@ describe('doctor/rivals', () => {
       for (const each of found) expect(each.found).to.not.match(/\p{Cc}/u);
     });
   }
+
+  const MODES: readonly (readonly [string, Partial<RivalInput>, readonly FindingCode[]])[] = [
+    ['approving is left to others', { approves: false }, ['OthersInForce', 'ControllerManagerSigns', 'OthersInForce']],
+    ['signing is left to others', { signs: false }, ['GuardBypassed', 'OtherApprover']],
+    ['both are left to others', { approves: false, signs: false }, ['OthersInForce', 'OthersInForce', 'OthersInForce']],
+  ];
+  for (const [what, part, codes] of MODES) {
+    it(`takes for expected what the mode expects: ${what}`, () => {
+      const both = { ...runs(controllerManager(FILES)), ...seen(csr({ conditions: [KUBECTL] })) };
+      expect(checkRivals(input({ ...both, ...part })).map(({ code }) => code)).to.deep.equal(codes);
+    });
+  }
+
+  it('is not unclear about what the mode leaves to others', () => {
+    const part = { approves: false, signs: false };
+    expect(checkRivals(input({ ...runs(NO_PODS), ...part }))).to.deep.equal([]);
+    const foreign = seen(csr({ certificate: { issuer: 'cd34', notAfter: NOW + 8760 * HOUR } }));
+    expect(checkRivals(input({ ...foreign, ...part }))).to.deep.equal([]);
+  });
 
   it('tells of ten reasons, and how many more there are', () => {
     const all = Array.from({ length: 12 }, (_, at) =>

@@ -9,6 +9,7 @@ import {
   EXCESSIVE_RIGHTS,
   neededRights,
   requesterOf,
+  type Right,
   type RightAnswer,
 } from '../../src/doctor/service-rights.ts';
 import { read } from '../support/readme.ts';
@@ -17,8 +18,15 @@ const USER = 'system:serviceaccount:kube-system:kubelet-bootstrap';
 
 const needed = (
   controllers: readonly ControllerName[] = CONTROLLERS,
-  serving = true,
-): ReturnType<typeof neededRights> => neededRights({ controllers, serving, stateNamespace: 'kubelet-bootstrap' });
+  change: Partial<Parameters<typeof neededRights>[0]> = {},
+): Right[] =>
+  neededRights({
+    controllers: new Set(controllers),
+    observes: false,
+    serving: true,
+    stateNamespace: 'kubelet-bootstrap',
+    ...change,
+  });
 
 /** `update certificatesigningrequests/approval`, with name and namespace where there are some. */
 function words(right: RightAnswer['right'], verb: string): string {
@@ -30,7 +38,7 @@ function words(right: RightAnswer['right'], verb: string): string {
 
 /** Every right as the manifest gives it, but for those that `wrong` names. */
 function answers(...wrong: readonly string[]): RightAnswer[] {
-  const of = (rights: ReturnType<typeof neededRights>, isNeeded: boolean): RightAnswer[] =>
+  const of = (rights: Right[], isNeeded: boolean): RightAnswer[] =>
     rights.flatMap((right) =>
       right.verbs.map((verb) => ({
         right,
@@ -128,13 +136,21 @@ describe('doctor/service-rights', () => {
 
   it('wants no more than the controllers of the config need', () => {
     const of = (...controllers: ControllerName[]): string[] =>
-      needed(controllers, false).flatMap((right) => right.verbs.map((verb) => words(right, verb)));
+      needed(controllers, { serving: false }).flatMap((right) => right.verbs.map((verb) => words(right, verb)));
     expect(of('approver')).to.include(`approve signers ${CLIENT}`).and.not.include(`sign signers ${CLIENT}`);
     expect(of('signer')).to.include('update certificatesigningrequests/status');
     expect(of('signer')).to.not.include('update certificatesigningrequests/approval');
     expect(of('cleaner')).to.include('delete certificatesigningrequests').and.not.include('create events default');
     expect(of('minter')).to.include('create secrets kube-system').and.not.include('delete certificatesigningrequests');
     expect(of(...CONTROLLERS).join('\n')).to.not.include('kubelet-serving');
+  });
+
+  it('wants no right to decide where it only observes', () => {
+    const wanted = needed(CONTROLLERS, { observes: true }).flatMap((right) =>
+      right.verbs.map((verb) => words(right, verb)),
+    );
+    expect(wanted).to.include('watch certificatesigningrequests').and.include('create subjectaccessreviews');
+    expect(wanted.join('\n')).to.not.match(/signers|approval|status|events|delete certificatesigningrequests/);
   });
 
   it('puts a service account into its groups, and any other user into none', () => {

@@ -9,7 +9,12 @@ const NODE = 'secret/data/kubelet-bootstrap/nodes/kubelet-bootstrap-doctor';
 const ALL = ['minter', 'approver', 'signer', 'cleaner'] as const;
 
 const needed = (controllers: readonly (typeof ALL)[number][] = ALL): ReturnType<typeof neededVaultRights> =>
-  neededVaultRights({ mount: 'secret', prefix: 'kubelet-bootstrap', caPath: 'kubernetes/ca', controllers });
+  neededVaultRights({
+    mount: 'secret',
+    prefix: 'kubelet-bootstrap',
+    caPath: 'kubernetes/ca',
+    controllers: new Set(controllers),
+  });
 
 /** A login with exactly what is needed, but for these paths. */
 function view(changes: Readonly<Record<string, readonly string[]>> = {}, change: Partial<VaultView> = {}): VaultView {
@@ -109,7 +114,7 @@ describe('doctor/vault-rights', () => {
     expect(patterns('approver')).to.deep.equal(['auth/token/renew-self', 'auth/token/lookup-self']);
     expect(patterns('signer')).to.include(CA).and.not.include(NODE);
     expect(patterns('cleaner')).to.include(NODE).and.not.include(CA);
-    const files = neededVaultRights({ mount: 'a/b', prefix: 'c', caPath: undefined, controllers: ALL });
+    const files = neededVaultRights({ mount: 'a/b', prefix: 'c', caPath: undefined, controllers: new Set(ALL) });
     expect(files.map(({ path }) => path))
       .to.include('a/b/metadata/c/pools/')
       .and.not.include('a/b/data/kubernetes/ca');

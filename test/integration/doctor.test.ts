@@ -8,7 +8,7 @@ import { findBinaries } from '../../scripts/servers/binaries.ts';
 import { type ControlPlane, startControlPlane } from '../../scripts/servers/control-plane.ts';
 import { runCommand } from '../../scripts/servers/long-step.ts';
 import { type OpenBao, startOpenBao } from '../../scripts/servers/openbao.ts';
-import { createCa } from '../../scripts/servers/pki.ts';
+import { createCa, type LocalCa } from '../../scripts/servers/pki.ts';
 import { newSupervisor } from '../../scripts/servers/servers.ts';
 import { configFor, runProgram } from '../../scripts/servers/service.ts';
 import type { Supervisor } from '../../scripts/servers/supervisor.ts';
@@ -258,7 +258,7 @@ describe('doctor on a real API server and a real OpenBao', function () {
       bao.root('POST', 'sys/policies/acl/kubelet-bootstrap', { policy });
     const dead = await during(putPolicy('path "secret/data/x" { capabilities = ["read"] }'), putPolicy(POLICY), () =>
       telling(['VaultRightMissing', 'PoolPatternWide', 'NotChecked'], {
-        config: { pools: { blue: { nodeNames: '.*' } } },
+        config: { pools: { blue: { nodeNames: '.*', admitsAnyName: true } } },
       }),
     );
     expect(found(dead, 'VaultRightMissing')).to.equal(
@@ -301,11 +301,11 @@ describe('doctor on a real API server and a real OpenBao', function () {
 
   it('names rules that admit nearly everything', async () => {
     const wide = await telling(
-      ['PoolPatternWide', 'AddressRangesWide', 'UnboundTokensAdmitted', 'LongRequestsAdmitted'],
+      ['AddressRangesWide', 'PoolPatternWide', 'UnboundTokensAdmitted', 'LongRequestsAdmitted'],
       {
         config: {
-          pools: { workers: { nodeNames: '.*' } },
-          serving: { addressRanges: ['0.0.0.0/0'] },
+          pools: { workers: { nodeNames: '.*', admitsAnyName: true } },
+          serving: { addressRanges: ['0.0.0.0/0'], admitsAnyAddress: true },
           approver: { longestRequest: '87600h', onViolation: 'deny', unboundTokensUntil: '2999-01-01T00:00:00Z' },
         },
       },
@@ -314,11 +314,11 @@ describe('doctor on a real API server and a real OpenBao', function () {
   });
 
   describe('beside others who decide', () => {
-    const approve = async (name: string, condition: object): Promise<void> => {
+    const approve = async (name: string, condition: object): Promise<{ status: object }> => {
       const request = buildCsrPem({ commonName: `system:node:${name}` });
       const csr = (await plane.admin.must('POST', CSRS, csrBody(name, request))) as object;
       const status = { conditions: [{ type: 'Approved', status: 'True', ...condition }] };
-      await plane.admin.must('PUT', `${CSRS}/${name}/approval`, { ...csr, status });
+      return (await plane.admin.must('PUT', `${CSRS}/${name}/approval`, { ...csr, status })) as { status: object };
     };
     const remove = (name: string) => (): Promise<unknown> => plane.admin.must('DELETE', `${CSRS}/${name}`);
 
@@ -331,11 +331,38 @@ describe('doctor on a real API server and a real OpenBao', function () {
           await kubectl('certificate', 'approve', name);
         },
         remove(name),
-        () => telling(['OtherApprover']),
+        async () => {
+          const observing = await report({ config: { mode: 'observe' } });
+          expect(found(observing, 'OthersInForce')).to.include('"KubectlApprove": 1 CSR');
+          return telling(['OtherApprover']);
+        },
       );
       expect(found(seen, 'OtherApprover')).to.equal(
         'CSRs of kubelets: approved with reason "KubectlApprove": 1 CSR, the newest doctor-by-hand (client)',
       );
+    });
+
+    it('names another CA, and a life that the config does not allow, in certificates', async () => {
+      const name = 'doctor-signed';
+      const ours = { reason: 'RenewalApproved', message: `kubelet-bootstrap: renewal of ${name} by itself` };
+      const sign = async (ca: LocalCa): Promise<void> => {
+        const csr = await approve(name, ours);
+        const { certificate } = await ca.client(`system:node:${name}`, ['system:nodes']);
+        const status = { ...csr.status, certificate: Buffer.from(certificate).toString('base64') };
+        await plane.admin.must('PUT', `${CSRS}/${name}/status`, { ...csr, status });
+      };
+      const signedBy = (ca: LocalCa, codes: readonly string[], life: string): Promise<Report> =>
+        during(
+          () => sign(ca),
+          remove(name),
+          () =>
+            telling(codes, { config: { signer: { ca: { vaultPath: 'kubernetes/ca' }, lifetime: { client: life } } } }),
+        );
+      await signedBy(plane.ca, [], '8760h');
+      const long = await signedBy(plane.ca, ['OtherSigner'], '24h');
+      expect(found(long, 'OtherSigner')).to.include('live longer than the config allows: 1 CSR');
+      const foreign = await signedBy(await createCa('local cluster CA'), ['OtherSigner'], '8760h');
+      expect(found(foreign, 'OtherSigner')).to.include('are not from the CA of the config: 1 CSR');
     });
 
     it('names kube-controller-manager by what it approved, by its lease, and by the flags of its pod', async () => {

@@ -1,10 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { RemoteError } from '../../src/errors.ts';
-import { readClientCas, readControllerManager, readCsrs, readRbac, whoAmI } from '../../src/kubernetes/survey.ts';
-import { CLIENT_SIGNER, SERVING_SIGNER } from '../../src/ports.ts';
+import { readClientCas, readControllerManager, readRbac, whoAmI } from '../../src/kubernetes/survey.ts';
 import { failureOf } from '../controllers/world.ts';
-import { testAuthority } from '../support/csr-builder.ts';
 import { type Answer, json, status } from '../support/fault-apiserver.ts';
 import { never, TransportFixture } from './fixture.ts';
 
@@ -72,34 +70,6 @@ describe('kubernetes/survey', () => {
         },
       ],
     });
-  });
-
-  it('reads who decided on the CSRs of both signers, and cuts what is long', async () => {
-    const authority = await testAuthority('P-256', { subject: 'CN=other' });
-    const base64 = (text: string): string => Buffer.from(text).toString('base64');
-    const csr = (name: string, signerName: string, certificate: string): object => ({
-      metadata: meta(name),
-      spec: { signerName, request: base64('x'.repeat(100_000)) },
-      status: {
-        conditions: [{ type: 'Approved', status: 'True', reason: 'Mine', message: 'x'.repeat(200_000) }],
-        certificate,
-      },
-    });
-    fixture.server.answer = (request, response) => {
-      const signer = request.query.get('fieldSelector')?.split('=')[1] ?? '';
-      const certificate = signer === CLIENT_SIGNER ? base64(authority.certPem) : base64('none');
-      json(200, list(csr(`of-${signer}`, signer, certificate)))(request, response);
-    };
-    const [client, serving, ...more] = await readCsrs(fixture.transport(), never);
-    expect(more).to.deep.equal([]);
-    expect(client).to.deep.equal({
-      name: `of-${CLIENT_SIGNER}`,
-      createdAt: Date.parse(AT),
-      signerName: CLIENT_SIGNER,
-      conditions: [{ type: 'Approved', reason: 'Mine', message: 'x'.repeat(200) }],
-      certificate: { issuer: 'CN=other', notAfter: authority.certificate.notAfter.getTime() },
-    });
-    expect(serving).to.deep.include({ signerName: SERVING_SIGNER, certificate: undefined });
   });
 
   it('reads lease and command lines of kube-controller-manager, and that there are none', async () => {

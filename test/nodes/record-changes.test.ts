@@ -20,6 +20,7 @@ function issued(number: number, by: 'token' | 'pool' | 'node', change: Partial<I
       fingerprint: String(number).padStart(64, '0'),
       key: `key-${number}`,
       commonName: `system:node:${NODE}`,
+      serial: '01',
       notAfter: number + DAY,
       issuer: 'ca',
       addresses: [],

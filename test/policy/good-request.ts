@@ -142,6 +142,7 @@ export function certificateUntil(notAfter: number): IssuedCertificate {
     fingerprint: HELD,
     key: 'e'.repeat(64),
     commonName: `system:node:${NODE}`,
+    serial: '01',
     notAfter,
     issuer: '',
     addresses: [],
@@ -174,12 +175,17 @@ export function servingPolicy(...texts: readonly string[]): Pick<PolicyConfig, '
   return { serving: { dnsSuffixes: ['ec2.internal'], ranges: parseRanges(texts).ranges } };
 }
 
+/** The same for every class of reasons. */
+export function onViolation(what: 'wait' | 'deny'): PolicyConfig['onViolation'] {
+  return { form: what, identity: what, names: what, terms: what };
+}
+
 const POLICY: PolicyConfig = {
   pools: new Map([['workers', pool('workers', 'worker-[0-9]+\\.example\\.org')]]),
   unboundTokensUntil: undefined,
   longestRequestSeconds: 86_400,
   ...servingPolicy('10.0.0.0/8', 'fd00::/8'),
-  onViolation: 'wait',
+  onViolation: onViolation('wait'),
   controlPlane: undefined,
   staleAfterMs: 900_000,
   renewWithoutNodeMs: 3_600_000,
@@ -195,6 +201,6 @@ export function codesOf(verdict: Verdict): ReasonCode[] {
 export function verdicts(input: RuleInput): { readonly waiting: Verdict; readonly denying: Verdict } {
   return {
     waiting: review(input),
-    denying: review({ ...input, policy: { ...input.policy, onViolation: 'deny' } }),
+    denying: review({ ...input, policy: { ...input.policy, onViolation: onViolation('deny') } }),
   };
 }

@@ -170,9 +170,9 @@ export const SERVING_ROWS: readonly Row[] = [
     ips('10.1.2.3', '192.168.0.1', '11.0.0.0'),
     ['IpAddressOutOfRange', 'IpAddressOutOfRange'],
   ],
-  ['refuses loopback', ips('127.0.0.1'), ['IpAddressOutOfRange']],
+  ['refuses loopback', ips('127.0.0.1'), ['AddressReserved']],
   ['refuses an IPv4 address in an IPv6 range of everything', within('::/0', '10.1.2.3'), ['IpAddressOutOfRange']],
-  ['refuses an IPv4 address written as IPv6, even one in range', ips(MAPPED), ['SanMalformed', 'IpAddressOutOfRange']],
+  ['refuses an IPv4 address written as IPv6, even one in range', ips(MAPPED), ['SanMalformed', 'AddressReserved']],
   ['refuses an address of five bytes', ips(Uint8Array.of(10, 0, 0, 0, 1)), ['SanMalformed', 'IpAddressOutOfRange']],
   [
     'refuses everything while serving is not configured',

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { APPROVAL_REASONS, type ReasonCode, REASONS, REMARKS } from '../../src/policy/reasons.ts';
+import { APPROVAL_REASONS, isFinal, type ReasonCode, REASONS, REMARKS } from '../../src/policy/reasons.ts';
 import { CHECKS, explainChecks, review } from '../../src/policy/review.ts';
 import { reasonOf, type RequestPath } from '../../src/policy/verdict.ts';
-import { codesOf, NODE, NODE_GROUP, ruleInput, verdicts } from './good-request.ts';
+import { type Change, codesOf, NODE, NODE_GROUP, onViolation, ruleInput, verdicts } from './good-request.ts';
+import type { PolicyConfig } from '../../src/policy/policy-config.ts';
 import { REMARK_ROWS } from './node-rows.ts';
 import { TABLES } from './tables.ts';
 
@@ -77,8 +78,24 @@ describe('policy/review: as a whole', () => {
   });
 
   it('denies for exactly the final reasons', () => {
-    const final = Object.entries(REASONS).flatMap(([code, entry]) => (entry.final ? [code] : []));
+    const final = Object.keys(REASONS).filter((code) => isFinal(code as ReasonCode));
     expect(final.sort()).to.deep.equal(FINAL.toSorted());
+  });
+
+  it('denies by the class of the reason', () => {
+    const rows: readonly (readonly [keyof PolicyConfig['onViolation'], Change])[] = [
+      ['form', { parts: { hash: 'sha1' } }],
+      ['identity', { parts: { organization: 'system:masters' } }],
+      ['names', { parts: { dns: [NODE] } }],
+      ['terms', { csr: { usages: [] } }],
+    ];
+    for (const [denied] of rows) {
+      const policy = { onViolation: { ...onViolation('wait'), [denied]: 'deny' } };
+      for (const [of, change] of rows) {
+        const { kind } = review(ruleInput('bootstrap', { ...change, policy }));
+        expect(kind, `${of} with deny for ${denied}`).to.equal(of === denied ? 'deny' : 'wait');
+      }
+    }
   });
 
   it('tells of every reason how to mend it, in a sentence', () => {

@@ -122,11 +122,12 @@ describe('manifests/base', () => {
       },
       { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
       { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
+      { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list'] },
     ]);
   });
 
   it('gives exactly the Secrets of kube-system, Events, its own ConfigMaps and the Leases of nodes besides, and no other role', () => {
-    expect(manifests.filter(({ rules }) => rules !== undefined)).to.have.length(5);
+    expect(manifests.filter(({ rules }) => rules !== undefined)).to.have.length(6);
     expect(one('Role')).to.deep.include({
       metadata: { name: 'kubelet-bootstrap', namespace: 'kube-system', labels: LABELS },
       rules: [
@@ -136,6 +137,10 @@ describe('manifests/base', () => {
     expect(one('Role', 'kubelet-bootstrap-events')).to.deep.include({
       metadata: { name: 'kubelet-bootstrap-events', namespace: 'default', labels: LABELS },
       rules: [{ apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] }],
+    });
+    expect(one('Role', 'kubelet-bootstrap-endpoints')).to.deep.include({
+      metadata: { name: 'kubelet-bootstrap-endpoints', namespace: 'default', labels: LABELS },
+      rules: [{ apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list'] }],
     });
     expect(one('Role', 'kubelet-bootstrap-state')).to.deep.include({
       metadata: { name: 'kubelet-bootstrap-state', namespace: 'kubelet-bootstrap', labels: LABELS },
@@ -163,6 +168,7 @@ describe('manifests/base', () => {
     expect(rows).to.deep.equal([
       ['ClusterRoleBinding', '', 'ClusterRole', 'kubelet-bootstrap', account],
       ['RoleBinding', 'kube-system', 'Role', 'kubelet-bootstrap', account],
+      ['RoleBinding', 'default', 'Role', 'kubelet-bootstrap-endpoints', account],
       ['RoleBinding', 'default', 'Role', 'kubelet-bootstrap-events', account],
       ['RoleBinding', 'kubelet-bootstrap', 'Role', 'kubelet-bootstrap-state', account],
       ['RoleBinding', 'kube-node-lease', 'Role', 'kubelet-bootstrap-leases', account],

@@ -25,13 +25,14 @@ export async function tokenClient(
   plane: ControlPlane,
   binding: Binding | undefined,
   expiresInMs = 3_600_000,
+  annotations: Readonly<Record<string, string>> = {},
 ): Promise<{ client: HttpsClient; id: string; kubeconfig: string }> {
   const token = drawToken((count) => crypto.getRandomValues(new Uint8Array(count)));
   await plane.admin.must('POST', '/api/v1/namespaces/kube-system/secrets', {
     apiVersion: 'v1',
     kind: 'Secret',
     type: 'bootstrap.kubernetes.io/token',
-    metadata: { name: `bootstrap-token-${token.id}` },
+    metadata: { name: `bootstrap-token-${token.id}`, annotations },
     stringData: {
       'token-id': token.id,
       'token-secret': token.secret,

@@ -1,3 +1,4 @@
+import { runningControllers } from '../../config.ts';
 import { examine } from '../../doctor/examine.ts';
 import { worstOf } from '../../doctor/finding.ts';
 import { UsageError } from '../../errors.ts';
@@ -32,7 +33,7 @@ export async function doctor(flags: DoctorFlags, io: Io): Promise<number> {
   const given = io.env['VAULT_TOKEN'] === '' ? undefined : io.env['VAULT_TOKEN'];
   const vault = config.vault === undefined ? undefined : await openVault(config, systemClock, UNOBSERVED, given);
   try {
-    const signs = config.controllers.includes('signer');
+    const signs = runningControllers(config).has('signer');
     const observed = await observe(
       {
         config,

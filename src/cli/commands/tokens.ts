@@ -1,14 +1,17 @@
 /** `bootstrap-token`: issue, list, show, revoke. */
 import type { Config } from '../../config.ts';
 import type { TokenDesk } from '../../controllers/token-desk.ts';
-import { RefusedError, UsageError } from '../../errors.ts';
+import { isRemote, RefusedError, UsageError } from '../../errors.ts';
+import { nodeExists, nodeLeases } from '../../kubernetes/leases.ts';
 import { tokenSecrets } from '../../kubernetes/token-secrets.ts';
+import type { Transport } from '../../kubernetes/transport.ts';
 import type { Log, Telemetry, TokenSecrets } from '../../ports.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { parseDuration } from '../../runtime/duration.ts';
 import { type Binding, describeBinding, groupOfBinding, isNodeName } from '../../tokens/binding.ts';
 import { formatToken, isTokenId } from '../../tokens/bootstrap-token.ts';
-import type { TokenRecord } from '../../tokens/token-secret.ts';
+import { isNoHost, parseAddress } from '../../policy/addresses.ts';
+import { formatTime, type TokenRecord } from '../../tokens/token-secret.ts';
 import { openCluster, openTokenDesk, openVault, UNOBSERVED, type Vault } from '../../wiring/connections.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption, formatTable, formatYaml } from '../output.ts';
@@ -23,6 +26,8 @@ export interface BindingFlags {
 export interface IssueFlags extends SharedFlags, BindingFlags {
   readonly ttl?: string | undefined;
   readonly description?: string | undefined;
+  readonly uses?: string | undefined;
+  readonly address?: readonly string[] | undefined;
   readonly replace?: boolean | undefined;
   readonly output: string;
   readonly showSecret?: boolean | undefined;
@@ -33,6 +38,7 @@ interface Office {
   readonly secrets: TokenSecrets;
   readonly vault: Vault;
   readonly desk: TokenDesk;
+  readonly transport: Transport;
 }
 
 const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -49,6 +55,7 @@ const UNCOUNTED: Telemetry = {
   mintFailed: () => {},
 };
 const SHORTEST_TTL_MS = 60_000;
+const MOST_USES = 2_000;
 const LONGEST_TTL_MS = 365 * 24 * 3_600_000;
 
 /** Issues a token into the cluster and into Vault. Only what was asked for goes to stdout. */
@@ -57,14 +64,19 @@ export async function issue(flags: IssueFlags, io: Io): Promise<void> {
   const lifetime = flags.ttl === undefined ? undefined : lifetimeOf(flags.ttl);
   const config = await loadConfig(flags, io);
   const binding = bindingOf(flags, config);
-  await inOffice(config, io, async ({ desk, secrets }) => {
+  const addresses = addressesOf(flags, binding);
+  const uses = usesOf(flags, binding) ?? (binding.kind === 'pool' ? config.pools[binding.pool]?.uses : undefined);
+  await inOffice(config, io, async ({ desk, secrets, transport }) => {
     const signal = io.interrupted;
+    if (flags.replace !== true && binding.kind === 'node') await refuseLive(transport, binding.node, config, io);
     if (flags.replace === true) {
       for (const record of await boundTo(secrets, binding, signal)) await desk.revoke(record, signal);
     }
     const pool = binding.kind === 'pool' ? config.pools[binding.pool] : undefined;
     const lifetimeMs = lifetime ?? pool?.tokenLifetime ?? config.minter.tokenLifetime;
-    const issued = await desk.issue({ binding, lifetimeMs, description: flags.description }, signal);
+    const replacesLive = binding.kind === 'node' && flags.replace === true;
+    const request = { binding, lifetimeMs, description: flags.description, uses, replacesLive, addresses };
+    const issued = await desk.issue(request, signal);
     const shown = describeToken(
       issued.record,
       flags.showSecret === true ? issued.token.secret : undefined,
@@ -150,6 +162,46 @@ export async function revoke(ids: readonly string[], flags: SharedFlags & Bindin
   });
 }
 
+function usesOf({ uses }: IssueFlags, binding: Binding): number | undefined {
+  if (uses === undefined) return undefined;
+  if (binding.kind === 'node') throw new UsageError('--uses is for pools: a token for one node is good for that node');
+  if (!/^[1-9][0-9]{0,3}$/.test(uses) || Number(uses) > MOST_USES) {
+    throw new UsageError(`--uses ${uses}: must be a number from 1 to ${MOST_USES}`);
+  }
+  return Number(uses);
+}
+
+function addressesOf({ address = [] }: IssueFlags, binding: Binding): string[] {
+  const given = address.flatMap((list) => list.split(','));
+  if (given.length > 0 && binding.kind === 'pool') {
+    throw new UsageError('--address is for nodes: the addresses of a pool are ranges in the config');
+  }
+  for (const text of given) {
+    const bytes = parseAddress(text);
+    if (bytes === undefined || isNoHost(bytes)) throw new UsageError(`--address ${text}: is no address of a host`);
+  }
+  return given;
+}
+
+/** A token for a live node would wait (DESIGN D9): said here, where somebody can still choose. */
+async function refuseLive(transport: Transport, node: string, config: Config, io: Io): Promise<void> {
+  const signal = io.interrupted;
+  let renewedAt: number | undefined;
+  try {
+    if (!(await nodeExists(transport, node, signal))) return;
+    renewedAt = await nodeLeases(transport).renewedAt(node, signal);
+  } catch (error) {
+    if (!isRemote(error, 'Forbidden')) throw error;
+    io.err(`whether ${node} is alive could not be seen: ${error.message}\n`);
+    return;
+  }
+  if (renewedAt === undefined || renewedAt + config.approver.staleAfter <= systemClock.now()) return;
+  throw new RefusedError(
+    'AlreadyExists',
+    `node ${node} is alive, its Lease was renewed at ${formatTime(renewedAt)}; --replace issues a token that may replace it`,
+  );
+}
+
 function lifetimeOf(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new UsageError(`--ttl ${text}: is no duration such as 30m or 1h30m`);
@@ -212,7 +264,7 @@ async function inOffice(config: Config, io: Io, work: (office: Office) => Promis
   const vault = await openVault(config, systemClock, UNOBSERVED, given === '' ? undefined : given);
   try {
     const desk = await openTokenDesk(config, systemClock, cluster, vault, { telemetry: UNCOUNTED, log: SILENT });
-    await work({ config, secrets: tokenSecrets(cluster.transport), vault, desk });
+    await work({ config, secrets: tokenSecrets(cluster.transport), vault, desk, transport: cluster.transport });
   } finally {
     vault.session.stop();
     await cluster.transport.close();

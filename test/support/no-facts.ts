@@ -1,4 +1,4 @@
-import type { FactSources } from './fact-gatherer.ts';
+import type { FactSources } from '../../src/controllers/fact-gatherer.ts';
 
 /** Sources that know of no node, no claim and no owner of an address. */
 export function noNodeFacts(): Pick<FactSources, 'records' | 'nodes' | 'leases' | 'claims' | 'addresses'> {

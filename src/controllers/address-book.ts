@@ -1,0 +1,68 @@
+import { canonicalAddress, formatAddress, type AddressRanges } from '../policy/addresses.ts';
+import { type AddressFacts, type Fact, NOT_NEEDED } from '../policy/facts.ts';
+import type { Inventory } from '../policy/inventory.ts';
+import type { RequestView } from '../policy/request.ts';
+import type { NodeObject, Store } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { AddressSources, NodeRecords } from './fact-gatherer.ts';
+
+/** What the cluster itself uses, read now and then. */
+export interface ClusterAddresses {
+  readonly serviceRanges: AddressRanges;
+  /** Endpoint addresses of the API server, in canonical form. */
+  readonly apiServer: readonly string[];
+}
+
+export interface AddressBookOptions {
+  readonly cluster: () => Fact<ClusterAddresses>;
+  /** Undefined value: none is configured. */
+  readonly inventory: () => Fact<Inventory | undefined>;
+  readonly records: Pick<NodeRecords, 'get'> & { ownersOf(address: string, now: number): readonly string[] };
+  readonly nodes: Pick<Store<NodeObject>, 'get'>;
+  readonly clock: Clock;
+}
+
+/** Puts together whose an address is (DESIGN D10), from what is in memory. */
+export class AddressBook implements AddressSources {
+  readonly #options: AddressBookOptions;
+  #indexed: { readonly of: Inventory; readonly owners: ReadonlyMap<string, string> } | undefined;
+
+  constructor(options: AddressBookOptions) {
+    this.#options = options;
+  }
+
+  factsFor({ nodeName, reading }: RequestView): Fact<AddressFacts> {
+    const { records } = this.#options;
+    if (nodeName === undefined) return NOT_NEEDED;
+    const cluster = this.#options.cluster();
+    if (!cluster.known) return cluster;
+    const inventory = this.#options.inventory();
+    if (!inventory.known) return inventory;
+    const record = records.get(nodeName);
+    if (!record.known) return record;
+    const given = (record.value?.addresses ?? []).map((address) => canonicalAddress(address) ?? address);
+    const vouched = [...(inventory.value?.get(nodeName) ?? []), ...given];
+    const owners = new Map<string, string>();
+    for (const address of (reading.seen.ipAddresses ?? []).map(formatAddress)) {
+      const owner = this.#otherOwner(address, nodeName, inventory.value);
+      if (owner !== undefined) owners.set(address, owner);
+    }
+    return { known: true, value: { ...cluster.value, vouched: vouched.length === 0 ? undefined : vouched, owners } };
+  }
+
+  #otherOwner(address: string, nodeName: string, inventory: Inventory | undefined): string | undefined {
+    const { records, nodes, clock } = this.#options;
+    const listed = inventory === undefined ? undefined : this.#ownersIn(inventory).get(address);
+    if (listed !== undefined && listed !== nodeName) return listed;
+    // A node that is gone must not keep its address from the next one.
+    return records.ownersOf(address, clock.now()).find((node) => node !== nodeName && nodes.get(node) !== undefined);
+  }
+
+  #ownersIn(inventory: Inventory): ReadonlyMap<string, string> {
+    if (this.#indexed?.of !== inventory) {
+      const entries = [...inventory].flatMap(([node, found]) => found.map((entry): [string, string] => [entry, node]));
+      this.#indexed = { of: inventory, owners: new Map(entries) };
+    }
+    return this.#indexed.owners;
+  }
+}
