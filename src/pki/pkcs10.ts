@@ -1,11 +1,10 @@
-import { CertificationRequest } from '@peculiar/asn1-csr';
-import { AsnConvert } from '@peculiar/asn1-schema';
 import { readNames } from './csr-names.ts';
 import { checkSignature, readKey } from './csr-key.ts';
 import { readSubject } from './csr-subject.ts';
+import { derFields, TAG, wholeOctets } from './der-reader.ts';
 import type { CsrProblem, CsrReading, KubeletCsr, Report } from './kubelet-csr.ts';
-import { parseExactly } from './parse-exactly.ts';
 import { readOnePem } from './pem.ts';
+import { checkStrictDer, type DerElement } from './strict-der.ts';
 
 /** A kubelet's request has 1 to 2 KiB. */
 export const LARGEST_REQUEST_BYTES = 16 * 1024;
@@ -41,27 +40,55 @@ function readRequest(request: Uint8Array, report: Report): Partial<KubeletCsr> {
     report('PemMalformed', pem.problem);
     return {};
   }
-  const parsed = parseExactly(pem.der, CertificationRequest);
-  if ('problem' in parsed) {
-    report('DerMalformed', `the request is not the DER of a PKCS#10 request: ${parsed.problem}`);
+  const parts = split(pem.der);
+  if (typeof parts === 'string') {
+    report('DerMalformed', `the request is not the DER of a PKCS#10 request: ${parts}`);
     return {};
   }
-  return readContent(parsed.value, report);
+  return readParts(parts, report);
 }
 
-function readContent(parsed: CertificationRequest, report: Report): Partial<KubeletCsr> {
-  const info = parsed.certificationRequestInfo;
-  if (info.version !== 0) report('DerMalformed', `the version is ${info.version}, which PKCS#10 does not know`);
-  const publicKeyDer = new Uint8Array(AsnConvert.serialize(info.subjectPKInfo));
-  const key = readKey(info.subjectPKInfo, publicKeyDer, report);
-  if (key !== undefined) {
-    const signed = new Uint8Array(parsed.certificationRequestInfoRaw ?? new ArrayBuffer(0));
-    checkSignature(key, parsed.signatureAlgorithm, signed, new Uint8Array(parsed.signature), report);
-  }
+/** CertificationRequest (RFC 2986 §4) by its fields; `algorithm` and what is not a whole value are contents. */
+interface Parts {
+  readonly info: DerElement;
+  readonly subject: Uint8Array;
+  readonly publicKey: DerElement;
+  readonly attributes: Uint8Array;
+  readonly algorithm: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+function split(der: Uint8Array): Parts | string {
+  const problem = checkStrictDer(der);
+  if (problem !== undefined) return problem;
+  const [request] = derFields(der, [TAG.sequence]) ?? [];
+  const outer = request && derFields(request.content, [TAG.sequence, TAG.sequence, TAG.bitString]);
+  if (outer === undefined) return 'it is not information, algorithm and signature';
+  const [info, algorithm, bits] = outer;
+  const fields = derFields(info.content, [TAG.integer, TAG.sequence, TAG.sequence, TAG.context0]);
+  if (fields === undefined) return 'its information is not version, subject, public key and attributes';
+  const [version, subject, publicKey, attributes] = fields;
+  if (version.content.length !== 1 || version.content[0] !== 0) return 'the version is not 0';
+  const signature = wholeOctets(bits.content);
+  if (signature === undefined) return 'the signature does not hold whole octets';
   return {
-    ...readSubject(info.subject, report),
-    ...readNames(info.attributes, report),
-    publicKeyDer,
+    info,
+    subject: subject.content,
+    publicKey,
+    attributes: attributes.content,
+    algorithm: algorithm.content,
+    signature,
+  };
+}
+
+function readParts(parts: Parts, report: Report): Partial<KubeletCsr> {
+  const key = readKey(parts.publicKey, report);
+  if (key !== undefined) checkSignature(key, parts.algorithm, parts.info.raw, parts.signature, report);
+  return {
+    ...readSubject(parts.subject, report),
+    ...readNames(parts.attributes, report),
+    // A copy: what is kept of a request does not hold on to the rest of it.
+    publicKeyDer: Uint8Array.from(parts.publicKey.raw),
     ...(key === undefined ? {} : { key: key.kind }),
   };
 }

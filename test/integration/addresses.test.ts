@@ -6,7 +6,7 @@ import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import type { Service } from '../../scripts/servers/service.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { csrBody, CSRS, seenCsrs, until } from '../support/crowd.ts';
-import { requireService } from '../support/running-service.ts';
+import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const SERVING = { signerName: 'kubernetes.io/kubelet-serving', usages: ['digital signature', 'server auth'] };
 const NODES = '/api/v1/nodes';
@@ -39,7 +39,7 @@ describe('whose an address is, on the real API server', function () {
 
   before(async () => {
     inventory = `${running().supervisor.folder('inventory')}/inventory.yaml`;
-    writeFileSync(inventory, 'listed-1: [10.20.0.1]\nlisted-2: [10.20.0.2, other.example.org]\n');
+    writeFileSync(inventory, 'listed-1: [10.41.0.1]\nlisted-2: [10.41.0.2, other.example.org]\n');
     service = await running().start({
       serving: { addressRanges: ['10.0.0.0/8'], inventory: { file: inventory }, serviceRanges: ['10.200.0.0/16'] },
     });
@@ -47,13 +47,14 @@ describe('whose an address is, on the real API server', function () {
       const node = { apiVersion: 'v1', kind: 'Node', metadata: { name } };
       await running().controlPlane.admin.must('POST', NODES, node);
     }
+    await nodesAreKnown(running());
   });
 
   for (const [sentence, node, ip, reason] of [
-    ['its own from the inventory', 'listed-1', '10.20.0.1', 'ServingApproved'],
-    ['another in range, where the inventory knows it', 'listed-1', '10.20.0.9', 'IpAddressNotVouched'],
-    ["another node's from the inventory", 'listed-1', '10.20.0.2', 'AddressOfOtherNode'],
-    ["another node's from the inventory, where it is in range", 'ranged-1', '10.20.0.2', 'AddressOfOtherNode'],
+    ['its own from the inventory', 'listed-1', '10.41.0.1', 'ServingApproved'],
+    ['another in range, where the inventory knows it', 'listed-1', '10.41.0.9', 'IpAddressNotVouched'],
+    ["another node's from the inventory", 'listed-1', '10.41.0.2', 'AddressOfOtherNode'],
+    ["another node's from the inventory, where it is in range", 'ranged-1', '10.41.0.2', 'AddressOfOtherNode'],
     ['one in range, where the inventory does not know it', 'ranged-1', '10.30.0.1', 'ServingApproved'],
     ['one that another node has by its serving certificate', 'ranged-2', '10.30.0.1', 'AddressOfOtherNode'],
     ['one of a Service of the cluster', 'ranged-2', '10.96.0.1', 'AddressReserved'],
@@ -75,13 +76,13 @@ describe('whose an address is, on the real API server', function () {
   });
 
   it('a wrong inventory leaves the last good one in force and is told of, a mended one is taken', async () => {
-    writeFileSync(inventory, 'listed-1: 10.20.0.1\n');
+    writeFileSync(inventory, 'listed-1: 10.41.0.1\n');
     await until('the log says so', () => Promise.resolve(service.log().includes('listed-1: must be a list')));
-    expect(await decided(await ask('listed-2', '10.20.0.2'))).to.equal('ServingApproved');
-    writeFileSync(inventory, 'listed-1: [10.20.0.1]\nlisted-2: [10.20.0.22]\n');
+    expect(await decided(await ask('listed-2', '10.41.0.2'))).to.equal('ServingApproved');
+    writeFileSync(inventory, 'listed-1: [10.41.0.1]\nlisted-2: [10.41.0.22]\n');
     await until(
       'it is taken',
-      async () => (await decided(await ask('listed-2', '10.20.0.22'))) === 'ServingApproved',
+      async () => (await decided(await ask('listed-2', '10.41.0.22'))) === 'ServingApproved',
       1_000,
     );
   });

@@ -20,7 +20,7 @@ import {
   tokenClient,
   until,
 } from '../support/crowd.ts';
-import { requireService } from '../support/running-service.ts';
+import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const NODES = '/api/v1/nodes';
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
@@ -47,7 +47,7 @@ describe('who becomes which node, on the real API server', function () {
   async function ask(client: HttpsClient, node: string, options: Parameters<typeof csrBody>[2] = {}): Promise<string> {
     count += 1;
     const name = `id-${node}-${count}`;
-    const ips = options.signerName === undefined ? [] : ['10.20.0.7'];
+    const ips = options.signerName === undefined ? [] : ['10.20.77.7'];
     await client.must('POST', CSRS, csrBody(name, buildCsrPem({ commonName: `system:node:${node}`, ips }), options));
     return name;
   }
@@ -81,8 +81,10 @@ describe('who becomes which node, on the real API server', function () {
     runProgram('kubelet-bootstrap', [...args, '--config', running().service().configFile], {
       KUBECONFIG: running().controlPlane.adminKubeconfig,
     });
-  const register = (name: string): Promise<unknown> =>
-    admin().must('POST', NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+  async function register(name: string): Promise<void> {
+    await admin().must('POST', NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    await nodesAreKnown(running());
+  }
   const beat = (name: string, ago: number): Promise<unknown> =>
     admin().must('POST', LEASES, {
       apiVersion: 'coordination.k8s.io/v1',
@@ -253,8 +255,18 @@ describe('who becomes which node, on the real API server', function () {
       const client = new HttpsClient(readKubeconfig(await running().controlPlane.nodeKubeconfig('banned-1')));
       const banned = await command('node', 'ban', 'banned-1', '--reason', 'stolen laptop');
       expect(banned.code, banned.stderr).to.equal(0);
-      const renewal = await ask(client, 'banned-1');
-      await waits(renewal, 'NodeBanned');
+      const renewal = await until('the service knows of the ban', async () => {
+        const name = await ask(client, 'banned-1');
+        const reason = await until(`${name} is decided on`, () =>
+          Promise.resolve(
+            running()
+              .service()
+              .lines()
+              .find(({ csr, verdict }) => csr === name && verdict !== undefined)?.reason,
+          ),
+        );
+        return reason === 'NodeBanned' ? name : undefined;
+      });
       const serving = await askServing(client, 'banned-1');
       await waits(serving, 'NodeBanned');
       expect((await command('node', 'list')).stdout).to.match(/banned-1 .*banned since .*stolen laptop/);

@@ -1,8 +1,8 @@
 import { describe } from 'mocha';
-import { der, objectIdentifier, octetString, sequence, set } from '../../src/pki/der-writer.ts';
+import { booleanTrue, der, objectIdentifier, octetString, sequence, set } from '../../src/pki/der-writer.ts';
 import { OID } from '../../src/pki/oids.ts';
 import { csrAttribute, csrExtension, extensionRequest, generalName, rdn } from '../support/csr-builder.ts';
-import { refuses } from './refused-rows.ts';
+import { accepts, refuses } from './refused-rows.ts';
 
 const O = rdn(OID.organization, 'system:nodes');
 const longest = 'a'.repeat(63);
@@ -11,6 +11,13 @@ const san = (...names: Uint8Array[]): Uint8Array => csrExtension(OID.subjectAltN
 const addresses = (count: number): string[] => Array.from({ length: count }, (_, index) => `10.0.0.${index}`);
 
 describe('pki/csr-names', () => {
+  accepts([
+    ['a DNS name in punycode', { dns: ['xn--wrker-jua.example'] }],
+    ['a DNS name of digits', { dns: ['17', '10.0.0.1.example', '1.2.3'] }],
+    ['a name of one letter', { dns: ['a'] }],
+    ['an address that holds an IPv4 address, but is none', { ips: ['64:ff9b::a00:1', '::a00:1'] }],
+  ]);
+
   refuses([
     [
       'a challenge password',
@@ -53,6 +60,69 @@ describe('pki/csr-names', () => {
       /list of extensions/,
     ],
     [
+      'an attribute that is a SET',
+      'AttributeNotAllowed',
+      { attributesDer: [set(objectIdentifier(OID.extensionRequest))] },
+      /are \(no attribute\) with 0/,
+    ],
+    [
+      'an attribute without values',
+      'AttributeNotAllowed',
+      { attributesDer: [sequence(objectIdentifier(OID.extensionRequest))] },
+      /are \(no attribute\) with 0/,
+    ],
+    [
+      'an attribute with a third field',
+      'AttributeNotAllowed',
+      { attributesDer: [sequence(objectIdentifier(OID.extensionRequest), der(0x31), der(0x05))] },
+      /are \(no attribute\) with 0/,
+    ],
+    [
+      'an attribute whose values are no SET',
+      'AttributeNotAllowed',
+      {
+        attributesDer: [sequence(objectIdentifier(OID.extensionRequest), sequence(sequence(san(generalName(2, 'a')))))],
+      },
+      /are \(no attribute\) with 0/,
+    ],
+    ['an extension that is a SET', 'AttributeNotAllowed', { extensionsDer: [der(0x31)] }, /list of extensions/],
+    [
+      'an extension without a value',
+      'AttributeNotAllowed',
+      { extensionsDer: [sequence(objectIdentifier(OID.subjectAltName))] },
+      /list of extensions/,
+    ],
+    [
+      'an extension with a fourth field',
+      'AttributeNotAllowed',
+      {
+        extensionsDer: [
+          sequence(objectIdentifier(OID.subjectAltName), booleanTrue, booleanTrue, octetString(new Uint8Array())),
+        ],
+      },
+      /list of extensions/,
+    ],
+    [
+      'an extension that is critical by NULL',
+      'AttributeNotAllowed',
+      { extensionsDer: [sequence(objectIdentifier(OID.subjectAltName), der(0x05), octetString(new Uint8Array()))] },
+      /list of extensions/,
+    ],
+    [
+      'an extension whose value is a UTF8String',
+      'AttributeNotAllowed',
+      { extensionsDer: [sequence(objectIdentifier(OID.subjectAltName), utf8('a'))] },
+      /list of extensions/,
+    ],
+    [
+      'an extension with an identifier of 13,000 digits',
+      'ExtensionNotAllowed',
+      {
+        extensionsDer: [sequence(der(0x06, Buffer.alloc(6000, 0xff), Uint8Array.of(0)), octetString(new Uint8Array()))],
+      },
+      /identifier of 6001 octets/,
+    ],
+    [
       "Microsoft's extension attribute",
       'AttributeNotAllowed',
       { attributesDer: [csrAttribute('1.3.6.1.4.1.311.2.1.14', sequence(san(generalName(2, 'a'))))] },
@@ -89,6 +159,8 @@ describe('pki/csr-names', () => {
       /otherName/,
     ],
     ['an e-mail address', 'SanKindNotAllowed', { moreNamesDer: [generalName(1, 'a@b')] }, /e-mail "a@b"/],
+    ['an x400Address', 'SanKindNotAllowed', { moreNamesDer: [der(0xa3)] }, /x400Address ""/],
+    ['an ediPartyName', 'SanKindNotAllowed', { moreNamesDer: [der(0xa5, der(0xa1, utf8('x')))] }, /ediPartyName/],
     ['a URI', 'SanKindNotAllowed', { dns: ['a'], moreNamesDer: [generalName(6, 'spiffe://x')] }, /URI "spiffe:\/\/x"/],
     ['directoryName', 'SanKindNotAllowed', { moreNamesDer: [der(0xa4, sequence(O))] }, /directoryName/],
     ['registeredID', 'SanKindNotAllowed', { moreNamesDer: [generalName(8, Uint8Array.of(0x2a))] }, /registeredID/],
@@ -125,8 +197,18 @@ describe('pki/csr-names', () => {
     ['an upper-case DNS name', 'SanMalformed', { dns: ['Worker-1'] }, /"Worker-1"/],
     ['a wildcard', 'SanMalformed', { dns: ['*.example.com'] }, /"\*\.example/],
     ['a final dot', 'SanMalformed', { dns: ['worker-1.'] }, /"worker-1\."/],
+    ['a dot in front', 'SanMalformed', { dns: ['.worker-1'] }, /"\.worker-1"/],
+    ['two dots', 'SanMalformed', { dns: ['worker-1..example'] }, /"worker-1\.\.example"/],
+    ['a dot alone', 'SanMalformed', { dns: ['.'] }, /"\."/],
+    ['a blank', 'SanMalformed', { dns: ['worker-1 '] }, /"worker-1 "/],
+    ['a newline', 'SanMalformed', { dns: ['worker-1\n'] }, /"worker-1\\u000a"/],
+    ['a port', 'SanMalformed', { dns: ['worker-1:443'] }, /"worker-1:443"/],
+    ['an IPv4 address as DNS name', 'SanMalformed', { dns: ['10.0.0.1'] }, /"10\.0\.0\.1"/],
+    ['an IPv6 address as DNS name', 'SanMalformed', { dns: ['fd00::1'] }, /"fd00::1"/],
+    ['an upper-case letter in an IDN', 'SanMalformed', { dns: ['XN--WRKER-JUA'] }, /"XN--/],
     ['an empty DNS name', 'SanMalformed', { dns: [''] }, /""/],
     ['an underscore', 'SanMalformed', { dns: ['a_b'] }, /"a_b"/],
+    ['a label that starts with a hyphen', 'SanMalformed', { dns: ['-a.b'] }, /"-a\.b"/],
     ['a label that ends with a hyphen', 'SanMalformed', { dns: ['a-.b'] }, /"a-\.b"/],
     ['a NUL in a DNS name', 'SanMalformed', { dns: ['a\0.b'] }, /"a\\u0000\.b"/],
     ['an IDN in UTF-8', 'SanMalformed', { dns: ['wörker'] }, /not a lower-case DNS name/],
@@ -155,8 +237,18 @@ describe('pki/csr-names', () => {
     ],
     ['65 names and addresses', 'TooManySans', { ips: addresses(64), dns: ['a'] }, /65 names/],
     [
+      'a SAN that is critical',
+      'ExtensionNotAllowed',
+      {
+        extensionsDer: [
+          sequence(objectIdentifier(OID.subjectAltName), booleanTrue, octetString(sequence(generalName(2, 'a')))),
+        ],
+      },
+      /whether it is critical/,
+    ],
+    [
       'critical FALSE spelled out',
-      'AttributeNotAllowed',
+      'ExtensionNotAllowed',
       {
         extensionsDer: [
           sequence(
@@ -166,7 +258,7 @@ describe('pki/csr-names', () => {
           ),
         ],
       },
-      /more than an? Extensions/,
+      /whether it is critical/,
     ],
   ]);
 });

@@ -9,6 +9,15 @@ export type RefusedRow = readonly [string, CsrProblemCode, CsrParts, RegExp];
 
 export const read = (text: string): CsrReading => readKubeletCsr(Buffer.from(text, 'latin1'));
 
+/** A test per row: no problem with it. */
+export function accepts(rows: readonly (readonly [string, CsrParts])[]): void {
+  for (const [name, parts] of rows) {
+    it(`reads ${name}`, () => {
+      expect(read(buildCsrPem(parts)).problems).to.deep.equal([]);
+    });
+  }
+}
+
 /** A test per row: exactly this code, its message, and no `csr` to sign from. */
 export function refuses(rows: readonly RefusedRow[]): void {
   for (const [name, code, parts, message] of rows) {

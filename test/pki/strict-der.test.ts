@@ -6,7 +6,7 @@ import { parseExactly } from '../../src/pki/parse-exactly.ts';
 import { formatPem } from '../../src/pki/pem.ts';
 import { readKubeletCsr } from '../../src/pki/pkcs10.ts';
 import { checkStrictDer, derElements } from '../../src/pki/strict-der.ts';
-import { buildCsrDer, type TestKeyName } from '../support/csr-builder.ts';
+import { buildCsrDer, testKey, type TestKeyName } from '../support/csr-builder.ts';
 
 const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
@@ -100,10 +100,15 @@ describe('pki/strict-der', () => {
 });
 
 describe('pki: hostile bytes', () => {
-  const keys = fc.constantFrom<TestKeyName>('P-256', 'RSA-2048', 'Ed25519');
-  const requests = keys.map((key) => buildCsrDer({ key, dns: ['worker-1'], ips: ['10.0.0.1', '2001:db8::1'] }));
+  const KEYS: readonly TestKeyName[] = ['P-256', 'P-384', 'P-521', 'RSA-2048', 'Ed25519'];
+  const keys = fc.constantFrom(...KEYS);
+  const requests = fc.constantFrom(
+    ...KEYS.map((key) => buildCsrDer({ key, dns: ['worker-1'], ips: ['10.0.0.1', '2001:db8::1'] })),
+  );
   const change = fc.record({ at: fc.nat(), octet: fc.nat(255) });
   const asRequest = (der: Uint8Array): Uint8Array => Buffer.from(formatPem('CERTIFICATE REQUEST', der));
+
+  const publicKeyOf = (key: TestKeyName): Uint8Array => testKey(key).publicKey.export({ type: 'spki', format: 'der' });
 
   it('every single changed byte of a request is noticed, and nothing is thrown', () => {
     fc.assert(
@@ -150,13 +155,16 @@ describe('pki: hostile bytes', () => {
       fc.array(label, { minLength: 1, maxLength: 3 }).map((labels) => labels.join('.')),
       { maxLength: 10 },
     );
-    const ips = fc.array(fc.uint8Array({ minLength: 4, maxLength: 4 }), { maxLength: 10 });
+    const address = fc.oneof(...[4, 16].map((length) => fc.uint8Array({ minLength: length, maxLength: length })));
+    const ips = fc.array(address, { maxLength: 10 });
+    const text = fc.string({ minLength: 1, unit: 'grapheme' });
     fc.assert(
-      fc.property(dns, ips, fc.string({ minLength: 1, unit: 'grapheme' }), (dns, ips, commonName) => {
-        const reading = readKubeletCsr(asRequest(buildCsrDer({ dns, ips, commonName })));
-        expect(reading.csr?.dnsNames).to.deep.equal(dns);
-        expect(reading.csr?.commonName).to.equal(commonName);
-        expect(reading.csr?.ipAddresses.map((ip) => [...ip])).to.deep.equal(ips.map((ip) => [...ip]));
+      fc.property(dns, ips, text, text, keys, (dns, ips, organization, commonName, key) => {
+        const { csr } = readKubeletCsr(asRequest(buildCsrDer({ dns, ips, organization, commonName, key })));
+        expect(csr).to.include({ organization, commonName });
+        expect(csr?.dnsNames).to.deep.equal(dns);
+        expect(csr?.ipAddresses.map((ip) => [...ip])).to.deep.equal(ips.map((ip) => [...ip]));
+        expect([...(csr?.publicKeyDer ?? [])]).to.deep.equal([...publicKeyOf(key)]);
       }),
       { numRuns: 300 },
     );

@@ -42,7 +42,11 @@ export async function tokenClient(
     },
   });
   const kubeconfig = plane.tokenKubeconfig(`token-${token.id}`, `${token.id}.${token.secret}`);
-  return { client: new HttpsClient(readKubeconfig(kubeconfig)), id: token.id, kubeconfig };
+  const client = new HttpsClient(readKubeconfig(kubeconfig));
+  // The API server learns of it by a watch of its own. One that never logs in is for the caller to find out.
+  const logsIn = async (): Promise<boolean> => (await client.send('GET', '/api')).status !== 401;
+  if (expiresInMs > 0) await until('the token logs in', logsIn);
+  return { client, id: token.id, kubeconfig };
 }
 
 /** The body of a CSR as a kubelet sends it. */

@@ -111,11 +111,14 @@ export interface CsrParts {
   readonly extensionsDer?: readonly Uint8Array[];
   /** Instead of the one extensionRequest. */
   readonly attributesDer?: readonly Uint8Array[];
+  /** Instead of `[0]` with the attributes. */
+  readonly attributesField?: Uint8Array;
   /** Between the attributes and the end of CertificationRequestInfo. */
   readonly trailingInfoDer?: Uint8Array;
   readonly signatureAlgorithmDer?: Uint8Array;
   readonly hash?: string;
-  readonly signature?: Uint8Array;
+  /** Instead of the signature, or what is made of it. */
+  readonly signature?: Uint8Array | ((good: Buffer) => Uint8Array);
   /** Signs instead of `key`. */
   readonly signer?: TestKey;
   /** The last word on the bytes. */
@@ -138,12 +141,15 @@ export function buildCsrDer(parts: CsrParts = {}): Uint8Array {
     parts.versionDer ?? unsignedInteger(Uint8Array.of(0)),
     parts.subjectDer ?? subject,
     parts.publicKeyDer ?? key.publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa0, ...attributesOf(parts)),
+    parts.attributesField ?? der(0xa0, ...attributesOf(parts)),
     parts.trailingInfoDer ?? new Uint8Array(),
   );
   const signer = parts.signer ?? key;
   const hash = parts.hash ?? defaultHash(signer.privateKey);
-  const signature = parts.signature ?? sign(hash, info, signer.privateKey);
+  const signature =
+    parts.signature instanceof Uint8Array
+      ? parts.signature
+      : (parts.signature ?? ((good: Buffer) => good))(sign(hash, info, signer.privateKey));
   const algorithm = parts.signatureAlgorithmDer ?? signatureAlgorithm(signer.privateKey, hash);
   const request = Buffer.from(sequence(info, algorithm, bitString(signature)));
   return parts.change?.(request) ?? request;
@@ -162,7 +168,8 @@ function attributesOf(parts: CsrParts): readonly Uint8Array[] {
   return names.length === 0 ? [] : [extensionRequest(csrExtension(OID.subjectAltName, sequence(...names)))];
 }
 
-function defaultHash(key: KeyObject): string | null {
+/** What a kubelet signs with: the hash of the size of the key; null for Ed25519, which has its own. */
+export function defaultHash(key: KeyObject): string | null {
   if (key.asymmetricKeyType === 'ed25519') return null;
   const curve = key.asymmetricKeyDetails?.namedCurve;
   return curve === 'secp384r1' ? 'sha384' : curve === 'secp521r1' ? 'sha512' : 'sha256';
@@ -170,12 +177,15 @@ function defaultHash(key: KeyObject): string | null {
 
 const ECDSA: Readonly<Record<string, string>> = {
   sha1: '1.2.840.10045.4.1',
+  sha224: '1.2.840.10045.4.3.1',
   sha256: OID.ecdsaWithSha256,
   sha384: OID.ecdsaWithSha384,
   sha512: OID.ecdsaWithSha512,
 };
 const RSA: Readonly<Record<string, string>> = {
+  md5: '1.2.840.113549.1.1.4',
   sha1: '1.2.840.113549.1.1.5',
+  sha224: '1.2.840.113549.1.1.14',
   sha256: OID.sha256WithRsa,
   sha384: OID.sha384WithRsa,
   sha512: OID.sha512WithRsa,

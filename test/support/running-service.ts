@@ -5,6 +5,7 @@ import type { OpenBao } from '../../scripts/servers/openbao.ts';
 import { newSupervisor } from '../../scripts/servers/servers.ts';
 import { configFor, type Service, startService } from '../../scripts/servers/service.ts';
 import type { Supervisor } from '../../scripts/servers/supervisor.ts';
+import { until } from './crowd.ts';
 import { requireServers } from './servers.ts';
 
 export interface Running {
@@ -19,6 +20,14 @@ export interface Running {
     untilReady?: boolean,
     nodeFlags?: readonly string[],
   ): Promise<Service>;
+}
+
+/** Waits until the watch of the service has shown it every Node that is there. */
+export async function nodesAreKnown({ controlPlane, service }: Running): Promise<void> {
+  await until('the service knows every Node', async () => {
+    const { items } = (await controlPlane.admin.must('GET', '/api/v1/nodes')) as { items: unknown[] };
+    return (await service().metric('kubelet_bootstrap_informer_objects', { informer: 'nodes' })) === items.length;
+  });
 }
 
 /** Starts the service before the tests, unless `startNow` is false, and ends it after them. */

@@ -80,7 +80,7 @@ function required<T>(start: () => Promise<T>): () => T {
 }
 
 /** Skips with a printed reason; in CI, where nothing may be skipped, fails with it. */
-function skipFor(context: Context, reason: string | undefined): void {
+export function skipFor(context: Context, reason: string | undefined): void {
   if (reason === undefined) return;
   if (process.env['CI'] !== undefined) throw new Error(reason);
   process.stderr.write(`skipped: ${reason}\n`);

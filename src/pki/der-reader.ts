@@ -1,0 +1,69 @@
+/** Reads of values that `checkStrictDer` has passed. Nothing here throws. */
+import { type DerElement, derElements } from './strict-der.ts';
+
+export const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  objectIdentifier: 0x06,
+  utf8String: 0x0c,
+  printableString: 0x13,
+  sequence: 0x30,
+  set: 0x31,
+  /** `[0]`, constructed. */
+  context0: 0xa0,
+} as const;
+
+/** Longer than any that is in use; the work to print one grows with the square of its length. */
+const LONGEST_IDENTIFIER = 32;
+
+/** The values in `content`, when they have these tags, each one and no more; else undefined. */
+export function derFields<const T extends readonly number[]>(
+  content: Uint8Array,
+  tags: T,
+): { readonly [K in keyof T]: DerElement } | undefined {
+  const elements = derElements(content);
+  const fits = elements?.length === tags.length && elements.every(({ tag }, index) => tag === tags[index]);
+  return fits ? (elements as { [K in keyof T]: DerElement }) : undefined;
+}
+
+/** The octets of a BIT STRING (its content), undefined when it does not hold whole octets. */
+export function wholeOctets(content: Uint8Array): Uint8Array | undefined {
+  return content[0] === 0 ? content.subarray(1) : undefined;
+}
+
+/** `1.2.840` from the content of an OBJECT IDENTIFIER; one that is absurdly long is only measured. */
+export function dotted(content: Uint8Array): string {
+  if (content.length > LONGEST_IDENTIFIER) return `(identifier of ${content.length} octets)`;
+  const arcs: bigint[] = [];
+  let arc = 0n;
+  for (const octet of content) {
+    arc = (arc << 7n) | BigInt(octet & 0x7f);
+    if (octet >= 0x80) continue;
+    arcs.push(arc);
+    arc = 0n;
+  }
+  const [first = 0n, ...rest] = arcs;
+  const top = first < 80n ? first / 40n : 2n;
+  return [top, first - top * 40n, ...rest].join('.');
+}
+
+/** AlgorithmIdentifier (RFC 5280 §4.1.1.2). */
+export interface Algorithm {
+  readonly id: string;
+  /** DER of the parameters in hex; '' when there are none. */
+  readonly parameters: string;
+}
+
+/** Reads the content of an AlgorithmIdentifier; undefined when it is none. */
+export function readAlgorithm(content: Uint8Array): Algorithm | undefined {
+  const [id, parameters, ...more] = derElements(content) ?? [];
+  if (id?.tag !== TAG.objectIdentifier || more.length > 0) return undefined;
+  return { id: dotted(id.content), parameters: hex(parameters?.raw ?? new Uint8Array()) };
+}
+
+/** Two digits an octet, lower case. */
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
