@@ -128,6 +128,16 @@ export interface AccessAnswer {
   readonly reason: string;
 }
 
+/** What an access review asks for, as RBAC names it; what is left out is '' to the authorizers. */
+export interface ResourceAttributes {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  readonly name?: string;
+  readonly namespace?: string;
+}
+
 /** SubjectAccessReview for creating `certificatesigningrequests/nodeclient` or `/selfnodeclient` (upstream sarapprove.go). */
 export interface AccessReviewer {
   review(kind: AccessKind, subject: Requester, signal: AbortSignal): Promise<AccessAnswer>;

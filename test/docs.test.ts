@@ -11,6 +11,7 @@ import { serviceProgram, tokenProgram } from '../src/cli/program.ts';
 import { RUN_OPTIONS, SHARED_OPTIONS, VAULT_ENVIRONMENT } from '../src/cli/settings.ts';
 import { configSchema } from '../src/config-schema.ts';
 import { policyOf, readConfig } from '../src/config.ts';
+import { CHECKS as DOCTOR_CHECKS, FINDINGS, NOT_CHECKED } from '../src/doctor/finding.ts';
 import { Metrics } from '../src/ops/metrics.ts';
 import { APPROVAL_REASONS, REASONS, REMARKS } from '../src/policy/reasons.ts';
 import type { RequestPath } from '../src/policy/verdict.ts';
@@ -152,7 +153,7 @@ describe('README.md', () => {
   it('lists the flags and environment that several commands have', () => {
     const options = (table: typeof SHARED_OPTIONS | typeof RUN_OPTIONS, where: string): string[][] =>
       Object.values(table).map(({ flag, env, help }) => [code(flag), env === undefined ? '' : code(env), where, help]);
-    const readBy = { VAULT_ADDR: 'every command', VAULT_TOKEN: '`bootstrap-token`' };
+    const readBy = { VAULT_ADDR: 'every command', VAULT_TOKEN: '`bootstrap-token`, `doctor`' };
     const names = Object.keys(VAULT_ENVIRONMENT) as (keyof typeof VAULT_ENVIRONMENT)[];
     const environment = names.map((name) => ['', code(name), readBy[name], VAULT_ENVIRONMENT[name]]);
     const rows = [...options(SHARED_OPTIONS, 'every command'), ...options(RUN_OPTIONS, '`run`'), ...environment];
@@ -185,6 +186,20 @@ describe('README.md', () => {
     holds('### Reason codes', ['Code', 'Class', 'What the owner of the node should do'], rows);
     const approvals = Object.entries(APPROVAL_REASONS).map(([path, reason]) => [code(reason), path]);
     holds('### Reasons of approvals', ['Reason', 'Path'], approvals);
+  });
+
+  it('lists the checks and findings of doctor', () => {
+    const checks = Object.entries(DOCTOR_CHECKS).map(([name, looksAt]) => [name, prose(looksAt)]);
+    holds('## Doctor', ['Check', 'Looks at'], checks);
+    const findings = Object.entries(FINDINGS).map(([name, { severity, check, meaning }]) => [
+      code(name),
+      severity,
+      check,
+      prose(meaning),
+    ]);
+    const { severity, meaning } = NOT_CHECKED;
+    const rows = [...findings, [code('NotChecked'), severity, 'any', meaning]];
+    holds('### Findings of doctor', ['Code', 'Severity', 'Check', 'Meaning'], rows);
   });
 
   it('lists every metric', () => {

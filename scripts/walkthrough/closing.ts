@@ -34,7 +34,11 @@ export async function cleanUp(narrator: Narrator, stage: Stage, supervisor: Supe
     const left = (await seenCsrs(stage.servers.controlPlane)).filter(({ metadata }) => stale.has(metadata.name));
     return left.length === 0 ? true : undefined;
   });
-  for (const line of cleaner.lines().filter(({ message }) => message === 'CSR removed')) {
+  const removed = await waitFor(narrator, 'the log of it', 10, async () => {
+    const lines = cleaner.lines().filter(({ csr, message }) => message === 'CSR removed' && stale.has(csr ?? ''));
+    return lines.length === stale.size ? lines : undefined;
+  });
+  for (const line of removed) {
     narrator.tell(`removed ${line.csr} (${line.why})`);
   }
   await cleaner.stop();

@@ -6,6 +6,7 @@ import { FactGatherer } from '../controllers/fact-gatherer.ts';
 import { RecordBook } from '../controllers/record-book.ts';
 import { accessReviews } from '../kubernetes/access-reviews.ts';
 import { nodeLeases } from '../kubernetes/leases.ts';
+import { allPages } from '../kubernetes/list-watch.ts';
 import { nodeListWatch } from '../kubernetes/nodes.ts';
 import { stateMaps } from '../kubernetes/state-maps.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
@@ -13,7 +14,6 @@ import type { Transport } from '../kubernetes/transport.ts';
 import type { Store } from '../ports.ts';
 import { addressSide } from '../wiring/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
-import type { ListWatch } from '../runtime/informer.ts';
 
 const SILENT = { debug: (): void => {}, info: (): void => {}, warn: (): void => {}, error: (): void => {} };
 
@@ -23,7 +23,7 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
   const [tokens, stored, nodes] = await Promise.all([
     tokenSecrets(transport).list(signal),
     maps.list(signal),
-    listAll(nodeListWatch(transport), signal),
+    allPages(nodeListWatch(transport), signal),
   ]);
   const tokenStore = storeOf(tokens, ({ id }) => id);
   const shared = { stored: storeOf(stored, ({ name }) => name), maps, clock: systemClock };
@@ -48,18 +48,6 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
     }),
     clock: systemClock,
   });
-}
-
-/** Every page of a list. */
-export async function listAll<T>(source: ListWatch<T>, signal: AbortSignal): Promise<T[]> {
-  const items: T[] = [];
-  let continueToken = '';
-  do {
-    const page = await source.list(continueToken, signal);
-    items.push(...page.items);
-    ({ continueToken } = page);
-  } while (continueToken !== '');
-  return items;
 }
 
 /** A store that stays as it is. */

@@ -9,6 +9,8 @@ export const EXIT_CODES = {
   conflict: 4,
   unavailable: 5,
   forbidden: 6,
+  ailing: 10,
+  sick: 11,
   interrupted: 130,
 } as const;
 
@@ -21,6 +23,8 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = 
   conflict: 'What was asked for stands in the way of something that is there, such as a second token for a node.',
   unavailable: 'The API server or Vault could not be reached, is sealed, or asked to wait; try again.',
   forbidden: 'The API server or Vault refused the credential or the right.',
+  ailing: '`doctor` found warnings, and no errors.',
+  sick: '`doctor` found errors.',
   interrupted: 'Ended by a second SIGINT or SIGTERM, or in the middle of a command.',
 };
 

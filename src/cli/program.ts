@@ -1,6 +1,7 @@
 /** Both programs: their commands, options and help. */
 import { Command, CommanderError, Option } from 'commander';
 import { messageOf } from '../errors.ts';
+import { DEFAULT_SERVICE_USER, doctor, type DoctorFlags } from './commands/doctor.ts';
 import { explain, type ExplainFlags } from './commands/explain.ts';
 import {
   banNode,
@@ -22,10 +23,12 @@ export type ProgramName = 'kubelet-bootstrap' | 'bootstrap-token';
 
 /** Runs a command line and answers the exit code. Never throws. */
 export async function runProgram(name: ProgramName, args: readonly string[], io: Io): Promise<number> {
-  const program = name === 'bootstrap-token' ? tokenProgram(io) : serviceProgram(io);
+  let code: number = EXIT_CODES.ok;
+  const end = (ended: number): void => void (code = ended);
+  const program = name === 'bootstrap-token' ? tokenProgram(io) : serviceProgram(io, end);
   try {
     await program.parseAsync(args, { from: 'user' });
-    return EXIT_CODES.ok;
+    return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     if (io.interrupted.aborted) {
@@ -37,8 +40,8 @@ export async function runProgram(name: ProgramName, args: readonly string[], io:
   }
 }
 
-/** `kubelet-bootstrap`: the service, and what explains its decisions. */
-export function serviceProgram(io: Io): Command {
+/** `kubelet-bootstrap`: the service, and what explains its decisions. `end` is told of an exit code that is not 0. */
+export function serviceProgram(io: Io, end: (code: number) => void = () => {}): Command {
   const program = newProgram('kubelet-bootstrap', io).description(
     'Mints kubelet bootstrap tokens into Vault, approves and signs kubelet CSRs, removes what is stale.',
   );
@@ -63,6 +66,11 @@ export function serviceProgram(io: Io): Command {
     )
     .addOption(outputOption('text', 'text or json'))
     .action((flags: SimulateFlags) => simulate(flags, io));
+  withOptions(program.command('doctor'), SHARED_OPTIONS)
+    .description('print what is wrong with the cluster and the set-up, and how to mend it; writes nothing')
+    .option('--service-user <name>', 'the user that the service is to the API server', DEFAULT_SERVICE_USER)
+    .addOption(outputOption('text', 'text or json'))
+    .action(async (flags: DoctorFlags) => end(await doctor(flags, io)));
   nodeCommands(program, io);
   return program.addHelpText('after', HELP_END);
 }
@@ -128,7 +136,8 @@ export function tokenProgram(io: Io): Command {
 
 const HELP_END = `
 Exit codes: 0 done, 1 failed, 2 wrong command line or config, 3 not found, 4 in the way of something that is there,
-5 API server or Vault unreachable, 6 credential or right refused, 130 interrupted.`;
+5 API server or Vault unreachable, 6 credential or right refused, 10 doctor has warnings, 11 doctor has errors,
+130 interrupted.`;
 
 function newProgram(name: ProgramName, io: Io): Command {
   return new Command(name)

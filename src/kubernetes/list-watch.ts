@@ -60,6 +60,27 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
   };
 }
 
+/** Every object, all pages. Throws RemoteError. */
+export async function listAll<T>(
+  options: Omit<ListWatchOptions<T>, 'keyOf' | 'identityOf'>,
+  signal: AbortSignal,
+): Promise<T[]> {
+  const source = listWatch<T>({ ...options, keyOf: () => '', identityOf: () => '' });
+  return allPages(source, signal);
+}
+
+/** Every object that a source lists now. Throws RemoteError. */
+export async function allPages<T>(source: Pick<ListWatch<T>, 'list'>, signal: AbortSignal): Promise<T[]> {
+  const items: T[] = [];
+  let continueToken = '';
+  do {
+    const page = await source.list(continueToken, signal);
+    items.push(...page.items);
+    ({ continueToken } = page);
+  } while (continueToken !== '');
+  return items;
+}
+
 async function fittingPage(transport: Transport, wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
   let failure: unknown;
   for (const limit of PAGE_SIZES) {

@@ -3,7 +3,7 @@ import { isShard, readClaims, readShard, tokenOfClaimsMap } from '../nodes/recor
 import type { StateMap, StateMaps } from '../ports.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../tokens/token-secret.ts';
-import { listWatch } from './list-watch.ts';
+import { allPages, listWatch } from './list-watch.ts';
 import type { Transport } from './transport.ts';
 import { objectAt, readMeta, textMapAt } from './wire.ts';
 
@@ -72,17 +72,7 @@ export function stateMaps(transport: Transport, namespace: string): StateMaps {
     return readStateMap(await transport.call({ verb: 'create', resource: RESOURCE, path, body }, signal));
   };
   return {
-    list: async (signal) => {
-      const source = stateMapListWatch(transport, namespace);
-      const maps: StateMap[] = [];
-      let continueToken = '';
-      do {
-        const page = await source.list(continueToken, signal);
-        maps.push(...page.items);
-        ({ continueToken } = page);
-      } while (continueToken !== '');
-      return maps;
-    },
+    list: (signal) => allPages(stateMapListWatch(transport, namespace), signal),
     get: async (name, signal) => {
       try {
         return readStateMap(await transport.call({ verb: 'get', resource: RESOURCE, path: at(name) }, signal));

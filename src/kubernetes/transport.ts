@@ -104,6 +104,20 @@ export class Transport {
     }
   }
 
+  /** The API server's time (of its Date header), and this host's before and after. Throws RemoteError. */
+  async readClock(signal: AbortSignal): Promise<{ server: number; before: number; after: number }> {
+    const wanted = { verb: 'get', resource: 'version', path: '/version' } as const;
+    const before = this.#options.clock.now();
+    const answer = await this.#send(wanted, deadline(this.#options.timeoutMs, signal));
+    const after = this.#options.clock.now();
+    // Any answer has the time; one that does not know us is no answer to us.
+    if (answer.statusCode === 401) throw await this.#errorOf(wanted, answer);
+    await answer.body.dump();
+    const server = Date.parse(String(answer.headers['date']));
+    if (Number.isNaN(server)) throw new RemoteError('kubernetes', 'Unreadable', 'an answer without a Date header');
+    return { server, before, after };
+  }
+
   /** Closes every connection. */
   async close(): Promise<void> {
     await this.#credentials?.dispatcher.destroy();

@@ -101,11 +101,13 @@ export class VaultSession implements VaultCaller {
 
   /** What to use instead of `held`, which was refused; `held` itself when nothing better is to be had. */
   async #replacement(held: Held, signal: AbortSignal): Promise<Held> {
-    if (this.#held !== undefined && this.#held.token !== held.token) {
-      return this.#held;
-    }
+    const newer = (): Held | undefined => (this.#held?.token === held.token ? undefined : this.#held);
     const young = this.#clock.monotonic() - held.startedAt < YOUNG_MS;
-    return young && (await this.#isAlive(held, signal)) ? held : this.#logIn(signal);
+    if (newer() === undefined && young && (await this.#isAlive(held, signal))) {
+      return held;
+    }
+    // asked again after the wait: another call may have logged in meanwhile
+    return newer() ?? this.#logIn(signal);
   }
 
   async #isAlive(held: Held, signal: AbortSignal): Promise<boolean> {

@@ -69,6 +69,8 @@ describe('cli/exit-codes', () => {
       conflict: 4,
       unavailable: 5,
       forbidden: 6,
+      ailing: 10,
+      sick: 11,
       interrupted: 130,
     });
   });

@@ -20,6 +20,7 @@ describe('cli/program: help', () => {
     [SERVICE, ['node', 'release'], [...SHARED, '<name>', '--for']],
     [SERVICE, ['node', 'ban'], [...SHARED, '<name>', '--reason']],
     [SERVICE, ['node', 'unban'], [...SHARED, '<name>']],
+    [SERVICE, ['doctor'], [...SHARED, '--service-user', '--output', 'kube-system:kubelet-bootstrap']],
     [TOKENS, [], ['issue', 'list', 'show', 'revoke', 'Exit codes: 0 done']],
     [
       TOKENS,
@@ -76,6 +77,10 @@ describe('cli/program: wrong command lines end with 2, say why on stderr and pri
     [SERVICE, ['node', 'release', 'a', '--for', 'ever'], /--for ever: must be a duration/],
     [SERVICE, ['node', 'evict', 'a'], /unknown command 'evict'/],
     [SERVICE, ['explain', 'csr-1', '-o', 'yaml'], /-o yaml: must be one of text, json/],
+    [SERVICE, ['doctor', '-o', 'yaml'], /-o yaml: must be one of text, json/],
+    [SERVICE, ['doctor', 'csr-1'], /too many arguments/],
+    [SERVICE, ['doctor', '--service-user', ''], /--service-user: must be the name of a user/],
+    [SERVICE, ['doctor', '--service-user', 'a\nb'], /--service-user: must be the name of a user/],
     [SERVICE, ['issue'], /unknown command 'issue'/],
     [TOKENS, [], /^Usage: bootstrap-token/],
     [TOKENS, ['run'], /unknown command 'run'/],
@@ -117,6 +122,7 @@ describe('cli/program: config', () => {
   const COMMANDS: readonly (readonly [ProgramName, readonly string[]])[] = [
     [SERVICE, ['run']],
     [SERVICE, ['explain', 'csr-1']],
+    [SERVICE, ['doctor']],
     [TOKENS, ['issue', '--for-node', 'a']],
     [TOKENS, ['list']],
     [TOKENS, ['show', 'abcdef']],

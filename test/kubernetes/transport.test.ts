@@ -51,6 +51,21 @@ describe('kubernetes/transport', () => {
     });
   });
 
+  it('reads the clock of the API server from any answer that knows us', async () => {
+    const clock = new FakeClock();
+    const transport = fixture.transport({ clock });
+    const date = 'Sun, 31 Jan 2027 12:00:00 GMT';
+    for (const code of [200, 403, 404]) {
+      fixture.server.answer = json(code, {}, { date });
+      const reading = await transport.readClock(never);
+      expect(reading).to.deep.equal({ server: Date.parse(date), before: clock.now(), after: clock.now() });
+    }
+    fixture.server.answer = status(401, 'Unauthorized', 'no', { date });
+    expect(await remoteFailure(transport.readClock(never))).to.include({ code: 'Unauthorized' });
+    fixture.server.answer = json(200, {}, { date: 'yesterday' });
+    expect(await remoteFailure(transport.readClock(never))).to.include({ code: 'Unreadable' });
+  });
+
   it('tells of every call with verb, resource, status and seconds', async () => {
     const transport = fixture.transport({ timeoutMs: 50 });
     await transport.call(GET, never);

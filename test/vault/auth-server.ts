@@ -10,6 +10,8 @@ export class AuthServer {
   renewedLease: number | undefined;
   refusal: Answer | undefined;
   renewal: Answer | undefined;
+  /** Called before a look-up is answered; it calls `go` when it may be. */
+  beforeLookup: (go: () => void) => void = (go) => go();
   /** Tokens that work; a login adds one. */
   readonly alive = new Set<string>();
   /** Tokens that may read. */
@@ -51,7 +53,8 @@ export class AuthServer {
         this.renewals += 1;
         answer = this.renewal ?? (known ? this.#auth(token, this.renewedLease ?? this.lease) : answer);
       } else if (url.endsWith('/lookup-self')) {
-        answer = known ? json(200, { data: { ttl: this.lease, renewable: this.renewable } }) : answer;
+        const told = known ? json(200, { data: { ttl: this.lease, renewable: this.renewable } }) : answer;
+        answer = (...to) => this.beforeLookup(() => told(...to));
       } else if (url.endsWith('/seal-status')) {
         answer = json(200, { sealed: false, initialized: true });
       } else if (known && this.allowed(token)) {

@@ -119,6 +119,26 @@ describe('VaultSession', () => {
     expect(server.logins).to.equal(2);
   });
 
+  it('does not log in again for a call that hears late that the old token is dead', async () => {
+    const session = open(role);
+    await tokenUsed(session);
+    server.alive.clear();
+    let hearLate: (() => void) | undefined;
+    server.beforeLookup = (go) => {
+      if (hearLate === undefined) {
+        hearLate = go;
+      } else {
+        go();
+      }
+    };
+    const late = tokenUsed(session);
+    await until(() => hearLate !== undefined, 'the first call asks whether the token lives');
+    expect(await tokenUsed(session)).to.equal('s.login-2');
+    hearLate?.();
+    expect(await late).to.equal('s.login-2');
+    expect(server.logins).to.equal(2);
+  });
+
   it('logs in once and no more when the new token is refused, too', async () => {
     const session = open(role);
     await tokenUsed(session);

@@ -3,6 +3,7 @@ import { Decider } from '../../controllers/decider.ts';
 import { PendingRequests } from '../../controllers/pending-requests.ts';
 import { RefusedError, UsageError } from '../../errors.ts';
 import { csrListWatch, csrWriter } from '../../kubernetes/csrs.ts';
+import { allPages } from '../../kubernetes/list-watch.ts';
 import type { Transport } from '../../kubernetes/transport.ts';
 import { stateOf } from '../../policy/csr-state.ts';
 import { REASONS } from '../../policy/reasons.ts';
@@ -11,7 +12,7 @@ import { describeViolations, reasonOf, type Verdict } from '../../policy/verdict
 import type { Csr } from '../../ports.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { openCluster, UNOBSERVED } from '../../wiring/connections.ts';
-import { clusterFacts, listAll, storeOf } from '../cluster-facts.ts';
+import { clusterFacts, storeOf } from '../cluster-facts.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption, formatTable } from '../output.ts';
 import { recordedCsrs } from '../recorded-csrs.ts';
@@ -69,7 +70,7 @@ async function needCsr(transport: Transport, name: string, signal: AbortSignal):
 async function otherCsrs(transport: Transport, asked: readonly Csr[], signal: AbortSignal): Promise<Csr[]> {
   const names = new Set(asked.map((csr) => csr.name));
   const signers = [...new Set(asked.map((csr) => csr.signerName))];
-  const found = await Promise.all(signers.map((signer) => listAll(csrListWatch(transport, signer), signal)));
+  const found = await Promise.all(signers.map((signer) => allPages(csrListWatch(transport, signer), signal)));
   return found.flat().filter((csr) => !names.has(csr.name));
 }
 

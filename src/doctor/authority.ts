@@ -1,0 +1,90 @@
+/** The CA that is signed with, against those whose client certificates the API server trusts. */
+import { X509Certificate } from 'node:crypto';
+import { listed, quote } from '../pki/quote.ts';
+import type { Fact } from '../policy/facts.ts';
+import { type Finding, finding, notChecked, whenKnown } from './finding.ts';
+import type { SigningCa } from './observations.ts';
+
+const DAY_MS = 24 * 3_600_000;
+const SOON_MS = 30 * DAY_MS;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const SIGNING = 'CA that is signed with';
+
+export interface AuthorityInput {
+  readonly signingCa: Fact<SigningCa | { readonly problem: string }>;
+  /** PEM bundle; undefined where the cluster could not be looked at, which is told elsewhere. */
+  readonly clientCas: Fact<string> | undefined;
+  /** Life of the longest certificate that it is to sign, in ms. */
+  readonly longestLifeMs: number;
+  readonly now: number;
+}
+
+export function checkAuthority({ signingCa, clientCas, longestLifeMs, now }: AuthorityInput): readonly Finding[] {
+  return whenKnown('authority', SIGNING, signingCa, (ca) => {
+    if ('problem' in ca) {
+      const mend = 'Put a certificate of a CA and its key where `signer.ca` says.';
+      return [finding('SigningCaUnusable', SIGNING, ca.problem, mend)];
+    }
+    const trust =
+      clientCas === undefined
+        ? []
+        : whenKnown('authority', 'extension-apiserver-authentication', clientCas, (bundle) =>
+            checkTrust(ca.certificatePem, bundle, now),
+          );
+    return [...trust, ...checkEnd(ca, longestLifeMs, now)];
+  });
+}
+
+/** Key identifier of the CA that is signed with, hex; '' where there is none. */
+export function keyIdOf(signingCa: Fact<SigningCa | { readonly problem: string }> | undefined): string {
+  return signingCa?.known !== true || 'problem' in signingCa.value ? '' : signingCa.value.keyId;
+}
+
+function checkTrust(signing: string, bundle: string, now: number): readonly Finding[] {
+  const chain = readBundle(signing);
+  const trusted = readBundle(bundle).filter(({ validToDate }) => validToDate.getTime() > now);
+  if (chain.length === 0) return [notChecked('authority', SIGNING, 'its certificate cannot be read')];
+  const anchors = trusted.filter((anchor) => chain.some((each) => isSame(each, anchor) || isIssuedBy(each, anchor)));
+  const others = trusted.filter((anchor) => !anchors.includes(anchor)).map(nameOf);
+  const mend = 'Add it to the file of --client-ca-file and restart the API server, or sign with a CA that is there.';
+  const found =
+    trusted.length === 0
+      ? 'the API server trusts no CA for client certificates'
+      : `${chain.slice(0, 1).map(nameOf).join('')} is not among those that it trusts: ${listed(trusted.map(nameOf))}`;
+  return [
+    ...(anchors.length === 0 ? [finding('SigningCaNotTrusted', SIGNING, found, mend)] : []),
+    ...(others.length === 0
+      ? []
+      : [finding('OtherClientCas', 'client CAs of the API server', listed(others), 'Guard their keys as well.')]),
+  ];
+}
+
+function checkEnd({ notAfter }: SigningCa, longestLifeMs: number, now: number): readonly Finding[] {
+  if (notAfter - now > Math.max(SOON_MS, longestLifeMs)) return [];
+  const days = Math.floor((notAfter - now) / DAY_MS);
+  const mend = 'Have the API server trust a new CA beside it, wait, then sign with the new one.';
+  const found = `ends at ${new Date(notAfter).toISOString()}, in ${days} days; no certificate outlives it`;
+  return [finding('SigningCaEndsSoon', SIGNING, found, mend)];
+}
+
+/** Every certificate that can be read; text around them is usual in such files. */
+function readBundle(text: string): X509Certificate[] {
+  return (text.match(CERTIFICATE) ?? []).flatMap((block) => {
+    try {
+      return [new X509Certificate(block)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+const nameOf = ({ subject }: X509Certificate): string => quote(subject.replaceAll('\n', ', '));
+
+/** The same name and key: what a certificate is checked with, also after the CA's own was renewed. */
+function isSame(one: X509Certificate, other: X509Certificate): boolean {
+  return one.subject === other.subject && one.publicKey.equals(other.publicKey);
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
