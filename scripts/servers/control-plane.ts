@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HttpsClient } from './https-client.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
-import { createCa, createServiceAccountKeys, LOOPBACK_HOSTS } from './pki.ts';
-import type { KeyPair, LocalCa } from './pki.ts';
+import { createCa, createServiceAccountKeys, LOOPBACK_HOSTS, writePair } from './pki.ts';
+import type { LocalCa } from './pki.ts';
 import { withFreePorts } from './ports.ts';
 import type { ServerProcess } from './process.ts';
 import { bindBootstrap } from './rbac.ts';
@@ -209,11 +209,4 @@ function apiServerFlags(pki: string, etcd: Etcd, port: number): string[] {
     '--endpoint-reconciler-type=none',
     '--profiling=false',
   ];
-}
-
-/** Writes NAME.crt and NAME.key (0600) and answers the path of the first. */
-function writePair(dir: string, name: string, pair: KeyPair): string {
-  writeFileSync(join(dir, `${name}.key`), pair.key, { mode: 0o600 });
-  writeFileSync(join(dir, `${name}.crt`), pair.certificate);
-  return join(dir, `${name}.crt`);
 }

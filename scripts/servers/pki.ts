@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 
 /** A certificate and its key, both PEM; the key is PKCS#8. */
@@ -84,6 +86,13 @@ export async function createServiceAccountKeys(): Promise<{ readonly publicKey: 
   const keys = await newKeys();
   const spki = await webcrypto.subtle.exportKey('spki', keys.publicKey);
   return { publicKey: `${x509.PemConverter.encode(spki, 'PUBLIC KEY')}\n`, key: await privateKeyPem(keys.privateKey) };
+}
+
+/** Writes NAME.crt and NAME.key (0600) and answers the path of the first. */
+export function writePair(dir: string, name: string, pair: KeyPair): string {
+  writeFileSync(join(dir, `${name}.key`), pair.key, { mode: 0o600 });
+  writeFileSync(join(dir, `${name}.crt`), pair.certificate);
+  return join(dir, `${name}.crt`);
 }
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -1,0 +1,202 @@
+/** The way of README's "Adopting an existing cluster", step by step, beside a real kube-controller-manager. */
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { after, before, describe, it } from 'mocha';
+import { stringify } from 'yaml';
+import { findBinaries } from '../../scripts/servers/binaries.ts';
+import { type ControlPlane, startControlPlane } from '../../scripts/servers/control-plane.ts';
+import { type SigningFiles, startControllerManager } from '../../scripts/servers/controller-manager.ts';
+import type { ServerProcess } from '../../scripts/servers/process.ts';
+import { newSupervisor } from '../../scripts/servers/servers.ts';
+import {
+  type CommandResult,
+  configFor,
+  runProgram,
+  type Service,
+  startService,
+} from '../../scripts/servers/service.ts';
+import type { Supervisor } from '../../scripts/servers/supervisor.ts';
+import { CSRS, csrBody, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
+import { buildCsrPem } from '../support/csr-builder.ts';
+import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
+import { requireServers } from '../support/servers.ts';
+
+const BASE = join(import.meta.dirname, '../../manifests/base');
+const ALL = '*';
+const NO_APPROVER = '*,-csrapproving';
+const UNTIL = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+Z/, 'Z');
+
+describe('adopting a cluster of kube-controller-manager', function () {
+  this.timeout(180_000);
+  requireServers(); // So that no build falls into the times of the tests, and where none can run they are skipped.
+  let supervisor: Supervisor;
+  let plane: ControlPlane;
+  let kubectl: (...args: string[]) => Promise<string>;
+  let manager: ServerProcess | undefined;
+  let service: Service;
+  let serviceKubeconfig: string;
+  let started = 0;
+  let bootstrapKubeconfig: string;
+  const nodes: KubeletStandIn[] = [];
+
+  const runManager = async (controllers: string, signing: SigningFiles): Promise<void> => {
+    if (manager !== undefined) await supervisor.end(manager, 5_000);
+    const { 'kube-controller-manager': binary } = await findBinaries(['kube-controller-manager']);
+    manager = await startControllerManager(supervisor, { binary, controlPlane: plane, controllers, signing });
+  };
+  const config = (changes: object): Record<string, unknown> => ({
+    ...configFor({ controlPlane: plane }, { serving: { addressRanges: ['10.40.0.0/16'] } }),
+    ...changes,
+  });
+  const runService = async (changes: object): Promise<void> => {
+    await service?.stop();
+    started += 1;
+    const name = `service-${started}`;
+    service = await startService(supervisor, { name, kubeconfig: serviceKubeconfig, config: config(changes) });
+  };
+  const machine = (name: string): KubeletStandIn =>
+    new KubeletStandIn({
+      name,
+      ips: [`10.40.0.${nodes.length + 1}`],
+      bootstrapKubeconfig,
+      dir: supervisor.folder(name),
+    });
+  const joinCluster = async (name: string): Promise<void> => {
+    const node = machine(name);
+    nodes.push(node);
+    await node.bootstrap();
+    await node.register();
+  };
+  const renewAll = async (): Promise<void> => {
+    for (const node of nodes) await node.renew();
+  };
+  /** Reason of the approval of each node's newest CSR. */
+  const approvals = async (): Promise<(string | undefined)[]> => {
+    const csrs = await seenCsrs(plane);
+    return nodes.map(({ csrs: own }) => {
+      const csr = csrs.find(({ metadata }) => metadata.name === own.at(-1));
+      return csr?.status.conditions?.find(({ type }) => type === 'Approved')?.reason;
+    });
+  };
+  const program = (...args: string[]): Promise<CommandResult> =>
+    runProgram('kubelet-bootstrap', args, { KUBECONFIG: plane.adminKubeconfig });
+  const doctor = async (): Promise<{ code: string; severity: string; found: string }[]> => {
+    const { stdout } = await program('doctor', '--config', service.configFile, '-o', 'json');
+    return (JSON.parse(stdout) as { findings: { code: string; severity: string; found: string }[] }).findings;
+  };
+  const fileOf = (name: string, changes: object): string => {
+    const file = join(supervisor.folder('configs'), `${name}.yaml`);
+    writeFileSync(file, stringify(config(changes)));
+    return file;
+  };
+
+  before('a cluster as kubeadm leaves it, with three nodes', async function () {
+    this.timeout(20 * 60_000);
+    supervisor = newSupervisor();
+    const binaries = await findBinaries(['etcd', 'kube-apiserver', 'kubectl']);
+    plane = await startControlPlane(supervisor, { etcd: binaries.etcd, kubeApiserver: binaries['kube-apiserver'] });
+    kubectl = async (...args) =>
+      (await promisify(execFile)(binaries.kubectl, ['--kubeconfig', plane.adminKubeconfig, ...args])).stdout;
+    await runManager(ALL, 'all');
+    await kubectl('apply', '--server-side', '-k', BASE);
+    const own = await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system');
+    serviceKubeconfig = plane.tokenKubeconfig('service-account', own.trim());
+    const token = await tokenClient(plane, undefined);
+    await token.client.close();
+    ({ kubeconfig: bootstrapKubeconfig } = token);
+    for (const name of ['old-1', 'old-2', 'old-3']) await joinCluster(name);
+  });
+  after('end everything', async () => {
+    await Promise.all(nodes.map((node) => node.close()));
+    await supervisor?.stop();
+  });
+
+  it('1. observe: every renewal goes on as before, is judged, and the node is on record afterwards', async () => {
+    await runService({ mode: 'observe' });
+    await renewAll();
+    expect(await approvals()).to.deep.equal(nodes.map(() => 'AutoApproved'));
+    await until('every renewal was judged', () =>
+      Promise.resolve(
+        nodes.every(({ csrs }) =>
+          service
+            .lines()
+            .some(
+              ({ csr, message, reason }) =>
+                csr === csrs.at(-1) && /would/.test(message) && reason === 'RenewalApproved',
+            ),
+        ),
+      ),
+    );
+    const told = await doctor();
+    expect(told.filter(({ severity }) => severity !== 'info')).to.deep.equal([]);
+    expect(told.map(({ code }) => code)).to.include('OthersInForce');
+    await until('every node is on record', async () => {
+      const { stdout } = await program('node', 'list', '-o', 'json', '--config', service.configFile);
+      return nodes.every(({ name }) => stdout.includes(`"${name}"`));
+    });
+  });
+
+  it('2. simulate: tells that the token of kubeadm would not do, and nothing else', async () => {
+    const dir = supervisor.folder('recorded');
+    writeFileSync(join(dir, 'csrs.yaml'), await kubectl('get', 'csr', '-o', 'yaml'));
+    const simulate = (file: string): Promise<CommandResult> => program('simulate', '--config', file, '-f', dir);
+    const strict = await simulate(fileOf('enforce', {}));
+    expect(strict.stdout.match(/ approve +wait TokenNotBound /g)).to.have.length(nodes.length);
+    expect(strict.stderr).to.equal('3 of 6 CSRs would be decided otherwise\n');
+    const lenient = await simulate(fileOf('unbound', { approver: { unboundTokensUntil: UNTIL } }));
+    expect(lenient).to.deep.include({ code: 0, stdout: '' });
+  });
+
+  it('3. approve-only, and no approver in kube-controller-manager: nodes renew and join, signed by it', async () => {
+    await runService({ mode: 'approve-only', approver: { unboundTokensUntil: UNTIL } });
+    await runManager(NO_APPROVER, 'all');
+    await renewAll();
+    expect(await approvals()).to.deep.equal(nodes.map(() => 'RenewalApproved'));
+    await joinCluster('new-4');
+    expect(service.log()).not.to.contain('certificate issued');
+  });
+
+  it('4. enforce, and no signer of kubelets in kube-controller-manager: nodes renew and join, signed here', async () => {
+    await runService({ approver: { unboundTokensUntil: UNTIL } });
+    await runManager(NO_APPROVER, 'allButKubelets');
+    await renewAll();
+    await joinCluster('new-5');
+    for (const node of nodes) await node.requestServing();
+    const issued = service.lines().filter(({ message }) => message === 'certificate issued');
+    expect(issued.map(({ csr }) => csr)).to.include.members(nodes.map(({ csrs }) => csrs.at(-1)));
+  });
+
+  it('still leaves every other signer to kube-controller-manager', async () => {
+    const body = csrBody('not-a-kubelet', buildCsrPem({ commonName: 'somebody', organization: 'some-group' }), {
+      signerName: 'kubernetes.io/kube-apiserver-client',
+    });
+    const csr = (await plane.admin.must('POST', CSRS, body)) as object;
+    const conditions = [{ type: 'Approved', status: 'True', reason: 'ByAnAdmin', message: '' }];
+    await plane.admin.must('PUT', `${CSRS}/not-a-kubelet/approval`, { ...csr, status: { conditions } });
+    await until('it is signed', async () => {
+      const [seen] = await seenCsrs(plane, 'not-a-kubelet');
+      return (seen?.status.certificate ?? '') !== '';
+    });
+  });
+
+  it('5. unbound tokens end: nodes renew, and the token of kubeadm joins nobody any more', async () => {
+    await runService({ approver: { unboundTokensUntil: '2020-01-01T00:00:00Z' } });
+    await renewAll();
+    const late = machine('late-6');
+    const name = await late.submit('system:node:late-6');
+    await late.close();
+    await until('it waits', () =>
+      Promise.resolve(service.lines().some(({ csr, reason }) => csr === name && reason === 'TokenNotBound')),
+    );
+  });
+
+  it('6. strict: nodes renew what is on record, and doctor has nothing to tell any more', async () => {
+    await runService({ approver: { credentials: 'strict' } });
+    await removeCsrs(plane, 'csr-'); // of the time before, as the cleaner does after an hour
+    await renewAll();
+    expect((await doctor()).filter(({ severity }) => severity !== 'info')).to.deep.equal([]);
+  });
+});
