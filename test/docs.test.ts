@@ -21,6 +21,7 @@ import { formatDuration } from '../src/runtime/duration.ts';
 import { ruleInput } from './policy/good-request.ts';
 import { decisionFields } from '../src/controllers/decision-log.ts';
 import { TABLES } from './policy/tables.ts';
+import { differenceRows } from './support/upstream-rows.ts';
 import { code, codes, holds, prose, read, README, ROOT, section } from './support/readme.ts';
 
 /** Every key of the config: path, default, help. */
@@ -135,6 +136,11 @@ describe('README.md', () => {
       holds(CHECK_SECTIONS[path], ['Check', 'Expected', 'Reason codes'], checkRows(path));
     });
   }
+
+  it('lists where it decides otherwise than kube-controller-manager', () => {
+    const columns = ['Request', 'kube-controller-manager', 'kubelet-bootstrap'];
+    holds('### Where it decides otherwise', columns, differenceRows());
+  });
 
   it('names every reason code at the check that gives it, and no other', () => {
     const texts = [...Object.values(CHECK_SECTIONS), '### The bytes of a CSR', '### Anybody else'].map(section);

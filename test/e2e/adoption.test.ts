@@ -1,16 +1,9 @@
 /** The way of README's "Adopting an existing cluster", step by step, beside a real kube-controller-manager. */
-import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { stringify } from 'yaml';
-import { findBinaries } from '../../scripts/servers/binaries.ts';
-import { type ControlPlane, startControlPlane } from '../../scripts/servers/control-plane.ts';
-import { type SigningFiles, startControllerManager } from '../../scripts/servers/controller-manager.ts';
-import type { ServerProcess } from '../../scripts/servers/process.ts';
-import { newSupervisor } from '../../scripts/servers/servers.ts';
 import {
   type CommandResult,
   configFor,
@@ -18,35 +11,28 @@ import {
   type Service,
   startService,
 } from '../../scripts/servers/service.ts';
-import type { Supervisor } from '../../scripts/servers/supervisor.ts';
 import { CSRS, csrBody, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
-import { requireServers } from '../support/servers.ts';
+import { type ManagedCluster, requireManagedCluster } from '../support/managed-cluster.ts';
 
 const BASE = join(import.meta.dirname, '../../manifests/base');
-const ALL = '*';
 const NO_APPROVER = '*,-csrapproving';
 const UNTIL = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+Z/, 'Z');
 
 describe('adopting a cluster of kube-controller-manager', function () {
   this.timeout(180_000);
-  requireServers(); // So that no build falls into the times of the tests, and where none can run they are skipped.
-  let supervisor: Supervisor;
-  let plane: ControlPlane;
-  let kubectl: (...args: string[]) => Promise<string>;
-  let manager: ServerProcess | undefined;
+  const cluster = requireManagedCluster();
+  let supervisor: ManagedCluster['supervisor'];
+  let plane: ManagedCluster['plane'];
+  let kubectl: ManagedCluster['kubectl'];
+  let runManager: ManagedCluster['runManager'];
   let service: Service;
   let serviceKubeconfig: string;
   let started = 0;
   let bootstrapKubeconfig: string;
   const nodes: KubeletStandIn[] = [];
 
-  const runManager = async (controllers: string, signing: SigningFiles): Promise<void> => {
-    if (manager !== undefined) await supervisor.end(manager, 5_000);
-    const { 'kube-controller-manager': binary } = await findBinaries(['kube-controller-manager']);
-    manager = await startControllerManager(supervisor, { binary, controlPlane: plane, controllers, signing });
-  };
   const config = (changes: object): Record<string, unknown> => ({
     ...configFor({ controlPlane: plane }, { serving: { addressRanges: ['10.40.0.0/16'] } }),
     ...changes,
@@ -93,14 +79,8 @@ describe('adopting a cluster of kube-controller-manager', function () {
     return file;
   };
 
-  before('a cluster as kubeadm leaves it, with three nodes', async function () {
-    this.timeout(20 * 60_000);
-    supervisor = newSupervisor();
-    const binaries = await findBinaries(['etcd', 'kube-apiserver', 'kubectl']);
-    plane = await startControlPlane(supervisor, { etcd: binaries.etcd, kubeApiserver: binaries['kube-apiserver'] });
-    kubectl = async (...args) =>
-      (await promisify(execFile)(binaries.kubectl, ['--kubeconfig', plane.adminKubeconfig, ...args])).stdout;
-    await runManager(ALL, 'all');
+  before('nodes as kubeadm joins them', async () => {
+    ({ supervisor, plane, kubectl, runManager } = cluster());
     await kubectl('apply', '--server-side', '-k', BASE);
     const own = await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system');
     serviceKubeconfig = plane.tokenKubeconfig('service-account', own.trim());
@@ -109,10 +89,7 @@ describe('adopting a cluster of kube-controller-manager', function () {
     ({ kubeconfig: bootstrapKubeconfig } = token);
     for (const name of ['old-1', 'old-2', 'old-3']) await joinCluster(name);
   });
-  after('end everything', async () => {
-    await Promise.all(nodes.map((node) => node.close()));
-    await supervisor?.stop();
-  });
+  after('end the nodes', () => Promise.all(nodes.map((node) => node.close())));
 
   it('1. observe: every renewal goes on as before, is judged, and the node is on record afterwards', async () => {
     await runService({ mode: 'observe' });
