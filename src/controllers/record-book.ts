@@ -54,7 +54,7 @@ export class RecordBook implements NodeRecords {
   readonly #ahead = new Map<string, NodeRecord>();
   readonly #dirty = new Set<string>();
   /** Nodes that have or had a serving certificate with that address. */
-  readonly #byAddress = new Map<string, Set<string>>();
+  readonly #byAddress = new Map<string, readonly string[]>();
   readonly #reserved = new Map<string, Reservation>();
   /** Told before the stored records were read. */
   #early: Csr[] | undefined = [];
@@ -115,11 +115,13 @@ export class RecordBook implements NodeRecords {
 
   /** Nodes with an unexpired serving certificate for this address, as `formatAddress` writes it. */
   ownersOf(address: string, now: number): string[] {
-    return [...(this.#byAddress.get(address) ?? [])].filter((node) => {
-      const record = this.get(node);
-      const serving = record.known ? record.value?.serving : undefined;
-      return serving !== undefined && now < serving.notAfter && serving.addresses.includes(address);
-    });
+    return (this.#byAddress.get(address) ?? []).filter((node) => this.#serves(node, address, now));
+  }
+
+  #serves(node: string, address: string, now: number): boolean {
+    const record = this.get(node);
+    const serving = record.known ? record.value?.serving : undefined;
+    return serving !== undefined && now < serving.notAfter && serving.addresses.includes(address);
   }
 
   /** To be told of every new or changed CSR, and of a certificate right after it was written. Never throws. */
@@ -172,6 +174,7 @@ export class RecordBook implements NodeRecords {
    */
   async forget(isThere: (node: string) => boolean, signal: AbortSignal): Promise<void> {
     const { stored, maps, clock, log } = this.#options;
+    this.#tidyIndex(clock.now());
     const before = clock.now() - FORGOTTEN_MS;
     for (const { name, records } of stored.values()) {
       const over = [...records].flatMap(([node, record]) => {
@@ -222,8 +225,17 @@ export class RecordBook implements NodeRecords {
   #index({ node, serving }: NodeRecord): void {
     for (const address of serving?.addresses ?? []) {
       const nodes = this.#byAddress.get(address);
-      if (nodes === undefined) this.#byAddress.set(address, new Set([node]));
-      else nodes.add(node);
+      if (nodes === undefined) this.#byAddress.set(address, [node]);
+      else if (!nodes.includes(node)) this.#byAddress.set(address, [...nodes, node]);
+    }
+  }
+
+  /** Addresses come and go with their nodes for as long as the service runs. */
+  #tidyIndex(now: number): void {
+    for (const [address, nodes] of this.#byAddress) {
+      const owners = nodes.filter((node) => this.#serves(node, address, now));
+      if (owners.length === 0) this.#byAddress.delete(address);
+      else if (owners.length < nodes.length) this.#byAddress.set(address, owners);
     }
   }
 
