@@ -15,7 +15,7 @@ import { addressSide } from './wiring/addresses.ts';
 import { openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
-import { nodeState } from './wiring/node-state.ts';
+import { type NodeState, nodeState } from './wiring/node-state.ts';
 import { ConfigInForce } from './wiring/reload.ts';
 import { gaugesOf, type Observed } from './wiring/gauges.ts';
 import { type TokenSide, tokenSide } from './wiring/tokens.ts';
@@ -76,6 +76,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       authorityNotAfter: () => authorityNotAfter,
       configCurrent: () => inForce.current,
       breadth: () => breadthOf(inForce.config).length,
+      late: () => state.late(),
       now: () => clock.now(),
     }),
   );
@@ -92,7 +93,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   const backend = remembering(openSigner(config, clock, vault, log), (notAfter) => {
     authorityNotAfter = notAfter;
   });
-  const state = nodeState(context, cluster.transport, tokens);
+  const state: NodeState = nodeState(context, cluster.transport, tokens);
   const addresses = await addressSide(context, cluster.transport, state);
   csrs = csrSide(context, cluster.transport, tokens, inForce, state, addresses.sources, backend);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });

@@ -227,6 +227,21 @@ export const configSchema = z.strictObject({
     .strictObject({
       concurrency: concurrency.default(4).describe('Pools that are worked on at the same time'),
       tokenLifetime: duration(MINUTE, YEAR).default(HOUR).describe('Lifetime of a token for one node'),
+      reentry: z
+        .strictObject({
+          enabled: z
+            .boolean()
+            .default(true)
+            .describe('Publish a token for a known node whose certificate ends unrenewed'),
+          tokenLifetime: duration(10 * MINUTE, YEAR)
+            .default(24 * HOUR)
+            .describe('Lifetime of such a token; while the node stays away it is replaced'),
+          within: duration(0, YEAR)
+            .default(7 * 24 * HOUR)
+            .describe('How long after the end of its certificate a node is waited for'),
+          perMinute: z.int().min(6).max(6_000).default(120).describe('Such tokens a minute at most'),
+        })
+        .prefault({}),
     })
     .prefault({}),
   cleaner: z

@@ -67,6 +67,7 @@ const metrics = new Metrics({
   authorityNotAfter: () => undefined,
   configCurrent: () => true,
   breadth: () => 0,
+  late: () => 0,
   pools: () => [],
   informers: () => [],
 });

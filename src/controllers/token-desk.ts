@@ -25,6 +25,8 @@ export interface IssueRequest {
   readonly uses?: number | undefined;
   /** Lets it replace a node that is alive (DESIGN D9). */
   readonly replacesLive?: boolean | undefined;
+  /** Lets a known node in again (`reentry.ts`). */
+  readonly reentry?: boolean | undefined;
   /** Vouched for in serving certificates of its node (DESIGN D10). */
   readonly addresses?: readonly string[] | undefined;
 }

@@ -20,6 +20,8 @@ export interface MetricSources {
   configCurrent(): boolean;
   /** Keys of the config that admit nearly everything. */
   breadth(): number;
+  /** Nodes whose client certificate ends or ended unrenewed. */
+  late(): number;
   /** 1 for an informer that is up to date. */
   informers(): Iterable<{ readonly informer: string; readonly fresh: boolean; readonly objects: number }>;
 }
@@ -96,6 +98,9 @@ export class Metrics implements Telemetry {
     });
     this.#gauge('config_admits_nearly_everything', 'Keys of the config that admit nearly everything', [], (set) => {
       set({}, sources.breadth());
+    });
+    this.#gauge('nodes_late', 'Nodes whose client certificate ends or ended unrenewed', [], (set) => {
+      set({}, sources.late());
     });
     this.#gauge('informer_fresh', '1 while the copy of the objects is up to date', ['informer'], (set) => {
       for (const { informer, fresh } of sources.informers()) set({ informer }, fresh ? 1 : 0);

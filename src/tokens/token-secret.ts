@@ -17,6 +17,8 @@ export const ISSUED_AT = 'kubelet-bootstrap/issued-at';
 export const USES = 'kubelet-bootstrap/uses';
 /** Issued to replace a node that is alive (DESIGN D9). */
 export const REPLACES_LIVE = 'kubelet-bootstrap/replaces-live-node';
+/** Issued by the service itself to a node whose certificate ended unrenewed. */
+export const REENTRY = 'kubelet-bootstrap/re-entry';
 /** Addresses that were vouched for when it was issued, separated by commas (DESIGN D10). */
 export const ADDRESSES = 'kubelet-bootstrap/addresses';
 
@@ -40,6 +42,7 @@ export interface TokenRecord {
   readonly issuedAt: number | undefined;
   readonly uses: number | undefined;
   readonly replacesLive: boolean;
+  readonly reentry: boolean;
   readonly addresses: readonly string[];
 }
 
@@ -61,6 +64,7 @@ export interface NewToken {
   readonly description: string | undefined;
   readonly uses?: number | undefined;
   readonly replacesLive?: boolean | undefined;
+  readonly reentry?: boolean | undefined;
   readonly addresses?: readonly string[] | undefined;
 }
 
@@ -85,6 +89,7 @@ export function secretOfToken(fresh: NewToken): TokenSecretParts {
       [ISSUED_AT]: formatTime(fresh.issuedAt),
       ...(fresh.uses === undefined ? {} : { [USES]: String(fresh.uses) }),
       ...(fresh.replacesLive === true ? { [REPLACES_LIVE]: 'true' } : {}),
+      ...(fresh.reentry === true ? { [REENTRY]: 'true' } : {}),
       ...(fresh.addresses === undefined || fresh.addresses.length === 0
         ? {}
         : { [ADDRESSES]: fresh.addresses.join(',') }),
@@ -142,6 +147,7 @@ export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
     issuedAt: parseTime(secret.annotations[ISSUED_AT]),
     uses: readUses(secret.annotations[USES]),
     replacesLive: secret.annotations[REPLACES_LIVE] === 'true',
+    reentry: secret.annotations[REENTRY] === 'true',
     addresses: (secret.annotations[ADDRESSES] ?? '').split(',').filter((address) => address !== ''),
   };
 }

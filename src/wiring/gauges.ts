@@ -15,6 +15,7 @@ export interface Observed {
   readonly informers: readonly Pick<Informer<unknown>, 'name' | 'size' | 'fresh'>[];
   readonly configCurrent: () => boolean;
   readonly breadth: () => number;
+  readonly late: () => number;
   readonly authorityNotAfter: () => number | undefined;
   readonly now: () => number;
 }
@@ -33,6 +34,7 @@ export function gaugesOf(observed: Observed): MetricSources {
     authorityNotAfter: observed.authorityNotAfter,
     configCurrent: observed.configCurrent,
     breadth: observed.breadth,
+    late: observed.late,
     pools: () => observed.pools.map((pool) => countPool(pool, observed.tokens(), observed.now())),
     informers: () =>
       observed.informers.map((informer) => ({

@@ -2,6 +2,7 @@
 import { ClaimDesk } from '../controllers/claim-desk.ts';
 import type { FactSources } from '../controllers/fact-gatherer.ts';
 import { RecordBook } from '../controllers/record-book.ts';
+import { lateNodes } from '../controllers/reentry.ts';
 import { messageOf } from '../errors.ts';
 import type { StoredRecord } from '../nodes/record-format.ts';
 import { nodeLeases } from '../kubernetes/leases.ts';
@@ -23,6 +24,8 @@ export interface NodeState {
   readonly nodes: Informer<NodeObject>;
   readonly facts: Pick<FactSources, 'records' | 'claims' | 'nodes' | 'leases'>;
   readonly parts: readonly Part[];
+  /** How many nodes are there whose client certificate ends or ended unrenewed. */
+  late(): number;
   /** Has `changed` told of every node that was banned, released, registered or removed. */
   subscribe(changed: (node: string) => void): void;
 }
@@ -62,6 +65,7 @@ export function nodeState(context: Context, transport: Transport, tokens: Inform
       load,
       ...(config.controllers.includes('cleaner') && !config.cleaner.dryRun && config.mode !== 'observe' ? [sweep] : []),
     ],
+    late: () => [...lateNodes({ records, nodes }, clock.now(), config.minter.reentry.within)].length,
     subscribe: (changed) => {
       nodes.subscribe({ put: ({ name }, before) => before ?? changed(name), gone: ({ name }) => changed(name) });
       informer.subscribe({

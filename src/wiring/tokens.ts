@@ -1,5 +1,7 @@
 /** Everything about tokens: the minter of pool tokens and the sweep of what is over. */
+import { runningControllers } from '../config.ts';
 import { Minter } from '../controllers/minter.ts';
+import { Reentry } from '../controllers/reentry.ts';
 import type { TokenDesk } from '../controllers/token-desk.ts';
 import { TokenCleaner } from '../controllers/token-cleaner.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
@@ -15,6 +17,8 @@ import type { Vault } from './connections.ts';
 import type { NodeState } from './node-state.ts';
 import { type Context, controllerOf } from './context.ts';
 
+const REENTRY_MS = 10_000;
+
 export interface TokenSide {
   readonly controllers: readonly Controller[];
   readonly parts: readonly Part[];
@@ -26,7 +30,7 @@ export function tokenSide(
   transport: Transport,
   tokens: Informer<TokenRecord>,
   vault: Vault,
-  { records, claims, informer: state }: NodeState,
+  { records, claims, informer: state, nodes }: NodeState,
   desk: TokenDesk | undefined,
 ): TokenSide {
   const { config, clock, log, metrics } = context;
@@ -90,6 +94,24 @@ export function tokenSide(
     },
     gone: () => {},
   });
+  const { enabled, tokenLifetime, within, perMinute } = config.minter.reentry;
+  const reentry = new Reentry({
+    tokens,
+    records,
+    nodes,
+    desk,
+    poolServes: (pool) => config.pools[pool] !== undefined && config.pools[pool].rejoin !== 'never',
+    lifetimeMs: tokenLifetime,
+    withinMs: within,
+    mostPerPass: Math.floor((perMinute * REENTRY_MS) / 60_000),
+    concurrency: config.minter.concurrency,
+    clock,
+    log,
+  });
+  // A token for re-entry is of use where this service approves it.
+  if (enabled && runningControllers(config).has('approver') && config.mode !== 'observe') {
+    parts.push(periodic('re-entry', REENTRY_MS, clock, (signal) => reentry.pass(signal)));
+  }
   const fill = { name: 'minter', start: () => pools.forEach(({ name }) => minting.add(name)), stop: () => {} };
   return { controllers: [minting], parts: [...parts, fill] };
 }

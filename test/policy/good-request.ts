@@ -133,6 +133,7 @@ export const TOKEN: TokenRecord = {
   issuedAt: undefined,
   uses: undefined,
   replacesLive: false,
+  reentry: false,
   addresses: [],
 };
 

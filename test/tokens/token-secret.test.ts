@@ -95,6 +95,7 @@ describe('tokens/token-secret: readTokenSecret, as the authenticator of the API 
       issuedAt: NOW,
       uses: undefined,
       replacesLive: false,
+      reentry: false,
       addresses: [],
     });
     const marks = { uses: 50, replacesLive: true, addresses: ['10.1.2.3', 'fd00::17'] };
