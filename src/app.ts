@@ -77,6 +77,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       configCurrent: () => inForce.current,
       breadth: () => breadthOf(inForce.config).length,
       late: () => state.late(),
+      signerHeld: () => requireWired(csrs).signerHeld(),
       now: () => clock.now(),
     }),
   );

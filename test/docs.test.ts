@@ -68,6 +68,7 @@ const metrics = new Metrics({
   configCurrent: () => true,
   breadth: () => 0,
   late: () => 0,
+  signerHeld: () => false,
   pools: () => [],
   informers: () => [],
 });

@@ -1,4 +1,4 @@
-import { isRemote, RefusedError } from '../errors.ts';
+import { isRemote, messageOf, RefusedError } from '../errors.ts';
 import { checkAgainstPlan } from '../pki/certificate-check.ts';
 import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
 import { stateOf } from '../policy/csr-state.ts';
@@ -18,6 +18,7 @@ import {
   type Telemetry,
 } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { BackendGuard, isOutage } from './backend-guard.ts';
 import { type Decider, type Decision, sourceOf } from './decider.ts';
 import { decisionFields } from './decision-log.ts';
 import type { PendingRequests } from './pending-requests.ts';
@@ -28,6 +29,8 @@ export interface SignerOptions {
   readonly decider: Decider;
   readonly writer: CsrWriter;
   readonly backend: CertificateSigner;
+  /** Told when the backend signs again after an outage: everything that waits may be looked at. */
+  readonly onRecovered: () => void;
   /** Longest lifetime of a certificate of this kind for a node of this pool (undefined = of none), in ms. */
   readonly lifetime: (usage: 'client' | 'serving', pool: string | undefined) => number;
   /** Told of every CSR right after its certificate was written. */
@@ -55,9 +58,16 @@ export class Signer {
   /** Written by us, until the watch shows it. */
   readonly #settled = new Set<string>();
   readonly #reported = new Map<string, string>();
+  readonly #guard: BackendGuard;
 
   constructor(options: SignerOptions) {
     this.#options = options;
+    this.#guard = new BackendGuard(options.clock, options.onRecovered);
+  }
+
+  /** True while nothing can be signed because the backend does not answer, or refuses. */
+  get isHeld(): boolean {
+    return this.#guard.isOut;
   }
 
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
@@ -77,6 +87,8 @@ export class Signer {
     const csr = this.#offered.get(name) ?? this.#options.csrs.get(name);
     this.#offered.delete(name);
     if (csr === undefined || stateOf(csr) !== 'approved' || this.#settled.has(csr.uid)) return undefined;
+    const held = this.#guard.heldMs();
+    if (held !== undefined) return held;
     const request = this.#options.pending.view(csr);
     const decision = await this.#options.decider.decide(request, signal);
     const { verdict } = decision;
@@ -86,24 +98,9 @@ export class Signer {
   }
 
   async #sign(request: RequestView, decision: Decision, signal: AbortSignal): Promise<number | undefined> {
-    const { backend, writer, telemetry, log, clock } = this.#options;
+    const { writer, telemetry, log, clock } = this.#options;
     const { csr } = request;
-    const authority = await backend.authority(signal);
-    const plan = this.#plan(request, decision.facts, authority);
-    const certificate = await backend.sign(plan, signal);
-    const differences = checkAgainstPlan(certificate, plan, authority.certificatePem);
-    if (differences.length > 0) {
-      if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
-        throw new RefusedError('AuthorityUnusable', `the CA changed while ${csr.name} was signed`);
-      }
-      telemetry.notAsPlanned(csr.signerName);
-      const found = differences.join('; ');
-      log.error(
-        { csr: csr.name, signer: csr.signerName, differences },
-        'certificate differs from its plan: thrown away',
-      );
-      throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
-    }
+    const { certificate, plan } = await this.#certify(request, decision, signal);
     const createdAt = this.#options.pending.createdAt(csr);
     const written = await this.#settle(csr, () => writer.issue(csr, certificate, signal));
     if (typeof written === 'string') return againAfter(written);
@@ -114,6 +111,46 @@ export class Signer {
     const fields = { ...decisionFields(request, decision), serial, fingerprint, notAfter, seconds };
     log.info(fields, 'certificate issued');
     return undefined;
+  }
+
+  /** Throws what is worth a retry, and tells of an outage once for all who wait. */
+  async #certify(
+    request: RequestView,
+    decision: Decision,
+    signal: AbortSignal,
+  ): Promise<{ readonly certificate: string; readonly plan: CertificatePlan }> {
+    const { events } = this.#options;
+    const { csr } = request;
+    try {
+      return await this.#guard.run(() => this.#signAsPlanned(request, decision, signal));
+    } catch (error) {
+      if (isOutage(error)) {
+        const message = `approved, and not signed for now: ${messageOf(error)}`;
+        events.warn({ csr, reason: 'SignerUnavailable', message, source: 'signer' });
+      }
+      throw error;
+    }
+  }
+
+  async #signAsPlanned(
+    request: RequestView,
+    decision: Decision,
+    signal: AbortSignal,
+  ): Promise<{ readonly certificate: string; readonly plan: CertificatePlan }> {
+    const { backend, telemetry, log } = this.#options;
+    const { csr } = request;
+    const authority = await backend.authority(signal);
+    const plan = this.#plan(request, decision.facts, authority);
+    const certificate = await backend.sign(plan, signal);
+    const differences = checkAgainstPlan(certificate, plan, authority.certificatePem);
+    if (differences.length === 0) return { certificate, plan };
+    if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
+      throw new RefusedError('AuthorityUnusable', `the CA changed while ${csr.name} was signed`);
+    }
+    telemetry.notAsPlanned(csr.signerName);
+    const found = differences.join('; ');
+    log.error({ csr: csr.name, signer: csr.signerName, differences }, 'certificate differs from its plan: thrown away');
+    throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
   }
 
   #plan({ csr, reading, nodeName, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {

@@ -22,6 +22,8 @@ export interface MetricSources {
   breadth(): number;
   /** Nodes whose client certificate ends or ended unrenewed. */
   late(): number;
+  /** Whether the backend that signs is out. */
+  signerHeld(): boolean;
   /** 1 for an informer that is up to date. */
   informers(): Iterable<{ readonly informer: string; readonly fresh: boolean; readonly objects: number }>;
 }
@@ -98,6 +100,9 @@ export class Metrics implements Telemetry {
     });
     this.#gauge('config_admits_nearly_everything', 'Keys of the config that admit nearly everything', [], (set) => {
       set({}, sources.breadth());
+    });
+    this.#gauge('signer_held', '1 while nothing can be signed because the CA cannot be used', [], (set) => {
+      set({}, sources.signerHeld() ? 1 : 0);
     });
     this.#gauge('nodes_late', 'Nodes whose client certificate ends or ended unrenewed', [], (set) => {
       set({}, sources.late());

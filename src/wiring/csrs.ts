@@ -41,6 +41,8 @@ export interface CsrSide {
   readonly csrs: Store<Csr>;
   readonly informers: readonly Informer<Csr>[];
   readonly controllers: readonly Controller[];
+  /** True while nothing can be signed. */
+  readonly signerHeld: () => boolean;
   /** Sweeps and the writer of Events. */
   readonly parts: readonly Part[];
   /** Has every unsettled CSR of this token looked at again. */
@@ -114,6 +116,7 @@ export function csrSide(
     backend,
     lifetime: (usage, pool) => inForce.config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
     onIssued: (csr) => state.records.saw(csr),
+    onRecovered: () => requeue([...csrs.values()].filter((csr) => stateOf(csr) === 'approved').map(({ name }) => name)),
   });
   const seats = new Seats({
     claims: state.claims,
@@ -206,6 +209,7 @@ export function csrSide(
       { name: 'events', start: () => {}, stop: (signal) => events.stop(signal) },
       ...(runs.has('cleaner') ? [sweep] : []),
     ],
+    signerHeld: () => signer.isHeld,
     tokenChanged: (token) => requeue(pending.ofRequester(`system:bootstrap:${token.id}`)),
   };
 }

@@ -16,6 +16,7 @@ export interface Observed {
   readonly configCurrent: () => boolean;
   readonly breadth: () => number;
   readonly late: () => number;
+  readonly signerHeld: () => boolean;
   readonly authorityNotAfter: () => number | undefined;
   readonly now: () => number;
 }
@@ -35,6 +36,7 @@ export function gaugesOf(observed: Observed): MetricSources {
     configCurrent: observed.configCurrent,
     breadth: observed.breadth,
     late: observed.late,
+    signerHeld: observed.signerHeld,
     pools: () => observed.pools.map((pool) => countPool(pool, observed.tokens(), observed.now())),
     informers: () =>
       observed.informers.map((informer) => ({

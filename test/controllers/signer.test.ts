@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
-import { RefusedError } from '../../src/errors.ts';
+import { RefusedError, RemoteError, type RemoteErrorCode } from '../../src/errors.ts';
 import type { CertificateSigner, Csr } from '../../src/ports.ts';
 import { remoteError } from '../support/memory-ports.ts';
 import { failureOf, HOUR, never, nodeUser, World } from './world.ts';
@@ -119,11 +119,12 @@ describe('controllers/signer', () => {
   });
 
   describe('a backend', () => {
+    const vaultError = (code: RemoteErrorCode): RemoteError => new RemoteError('vault', code, `Vault: ${code}`);
     const outages: readonly (readonly [string, Partial<CertificateSigner>])[] = [
       ['has no CA now', { authority: () => Promise.reject(new RefusedError('AuthorityUnusable', 'expired')) }],
-      ['cannot be reached for its CA', { authority: () => Promise.reject(remoteError('Unavailable')) }],
-      ['is sealed', { sign: () => Promise.reject(remoteError('Sealed')) }],
-      ['refuses to sign', { sign: () => Promise.reject(remoteError('Forbidden')) }],
+      ['cannot be reached for its CA', { authority: () => Promise.reject(vaultError('Unavailable')) }],
+      ['is sealed', { sign: () => Promise.reject(vaultError('Sealed')) }],
+      ['refuses to sign', { sign: () => Promise.reject(vaultError('Forbidden')) }],
     ];
     for (const [row, fault] of outages) {
       it(`that ${row} means: hold, try again, never Failed`, async () => {
@@ -140,9 +141,17 @@ describe('controllers/signer', () => {
         await failureOf(world.signer.reconcile(csr.name, never));
         expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
         expect(world.reports.counted).to.deep.equal([]);
+        expect(world.reports.notices.map(({ reason, source }) => [reason, source])).to.deep.equal([
+          ['SignerUnavailable', 'signer'],
+        ]);
+        expect(world.signer.isHeld).to.equal(true);
         broken = false;
+        // Held back for the first half second, then tried.
+        expect(await world.signer.reconcile(csr.name, never)).to.equal(500);
+        await world.clock.advance(500);
         await world.signer.reconcile(csr.name, never);
         expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
+        expect([world.signer.isHeld, world.recovered]).to.deep.equal([false, 1]);
       });
     }
 

@@ -104,6 +104,8 @@ export class World {
   readonly signer: Signer;
   readonly cleaner: Cleaner;
   readonly authorityPem: string;
+  /** How often the signer said that its backend is back. */
+  recovered = 0;
   #made = 0;
 
   static async make(options: WorldOptions = {}): Promise<World> {
@@ -146,6 +148,9 @@ export class World {
     this.signer = new Signer({
       ...shared,
       backend: options.backend?.(real) ?? real,
+      onRecovered: () => {
+        this.recovered += 1;
+      },
       lifetime: (usage, pool) => (pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
       onIssued: (csr) => this.issued.push(csr.name),
     });

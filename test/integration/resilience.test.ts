@@ -23,6 +23,7 @@ import {
 import { requireService } from '../support/running-service.ts';
 
 const CA_PATH = 'resilience/ca';
+const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
 /** Slow enough to be caught in the middle. */
 const ONE_AT_A_TIME = {
   approver: { concurrency: 1 },
@@ -129,29 +130,44 @@ describe('the service when things go wrong', function () {
     await allIssued('asked', 100);
   });
 
-  it('with Vault sealed from the start, holds, says so, and issues when it is unsealed', async () => {
+  it('with Vault sealed amid 500 CSRs, holds, says why, asks Vault little, and issues all when it is unsealed', async () => {
+    const count = 500;
+    const names = nodeNames('sealed', count);
     await running().openBao.seal();
+    let asked = 0;
     try {
-      await createBootstrapCsrs(client, nodeNames('sealed', 20));
+      await createBootstrapCsrs(client, names.slice(0, count / 2));
       service = await running().start({}, false);
+      const more = createBootstrapCsrs(client, names.slice(count / 2));
       await until('readyz names the seal', async () => {
         const { status, body } = await readyz();
         return status === 503 && body.includes('sealed');
       });
+      await more;
       await until('they are approved', async () =>
         (await seenCsrs(running().controlPlane, 'csr-sealed-')).every(
           ({ status }) => status.conditions?.[0]?.type === 'Approved',
         ),
       );
+      expect(await service.metric('kubelet_bootstrap_signer_held')).to.equal(1);
+      asked = await service.metric('kubelet_bootstrap_vault_call_seconds_count', { operation: 'kv-read' });
+      await until('an Event names the seal', async () => {
+        const { items } = (await running().controlPlane.admin.must('GET', EVENTS)) as {
+          items: { reason: string; note: string }[];
+        };
+        return items.some(({ reason, note }) => reason === 'SignerUnavailable' && note.includes('sealed'));
+      });
     } finally {
       await running().openBao.unseal();
     }
-    await allIssued('sealed', 20);
+    expect(asked, 'calls, not one for each CSR').to.be.lessThan(count / 5);
+    await allIssued('sealed', count);
     const conditions = (await issued('sealed')).flatMap(
       ({ status }) => status.conditions?.map(({ type }) => type) ?? [],
     );
     expect(new Set(conditions)).to.deep.equal(new Set(['Approved']));
     await until('it is ready', async () => (await readyz()).status === 200);
+    expect(await service.metric('kubelet_bootstrap_signer_held')).to.equal(0);
   });
 
   it('keeps signing with the CA that it has while Vault is away, and says in readyz that it is', async () => {
