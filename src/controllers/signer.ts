@@ -1,5 +1,5 @@
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
-import { checkAgainstPlan } from '../pki/certificate-check.ts';
+import { type CertificateCheck, certificateCheck } from '../pki/certificate-check.ts';
 import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
 import { stateOf } from '../policy/csr-state.ts';
 import type { Facts } from '../policy/facts.ts';
@@ -59,6 +59,7 @@ export class Signer {
   readonly #settled = new Set<string>();
   readonly #reported = new Map<string, string>();
   readonly #guard: BackendGuard;
+  #check: { readonly certificatePem: string; readonly check: CertificateCheck } | undefined;
 
   constructor(options: SignerOptions) {
     this.#options = options;
@@ -142,7 +143,7 @@ export class Signer {
     const authority = await backend.authority(signal);
     const plan = this.#plan(request, decision.facts, authority);
     const certificate = await backend.sign(plan, signal);
-    const differences = checkAgainstPlan(certificate, plan, authority.certificatePem);
+    const differences = this.#checkOf(authority)(certificate, plan);
     if (differences.length === 0) return { certificate, plan };
     if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
       throw new RefusedError('AuthorityUnusable', `the CA changed while ${csr.name} was signed`);
@@ -151,6 +152,14 @@ export class Signer {
     const found = differences.join('; ');
     log.error({ csr: csr.name, signer: csr.signerName, differences }, 'certificate differs from its plan: thrown away');
     throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
+  }
+
+  /** The CA changes once in a while, and is read once. */
+  #checkOf({ certificatePem }: Authority): CertificateCheck {
+    if (this.#check?.certificatePem !== certificatePem) {
+      this.#check = { certificatePem, check: certificateCheck(certificatePem) };
+    }
+    return this.#check.check;
   }
 
   #plan({ csr, reading, nodeName, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {

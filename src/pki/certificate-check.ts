@@ -1,71 +1,101 @@
-import { X509Certificate } from 'node:crypto';
-import { Certificate, type Extension, type Name, type TBSCertificate } from '@peculiar/asn1-x509';
-import { AsnConvert } from '@peculiar/asn1-schema';
+import { type KeyObject, verify, X509Certificate } from 'node:crypto';
 import { messageOf } from '../errors.ts';
 import { type AuthorityFields, readAuthorityCertificate } from './authority-certificate.ts';
+import { type CertificateExtension, type CertificateFields, readCertificate } from './certificate-fields.ts';
 import type { CertificatePlan } from './certificate-plan.ts';
+import { hex } from './der-reader.ts';
 import { OID } from './oids.ts';
-import { parseExactly } from './parse-exactly.ts';
 import { readPemBlocks } from './pem.ts';
 import { listed, quote } from './quote.ts';
 import { checkStrictDer, derElements } from './strict-der.ts';
 
+/** Holds a certificate against its plan; answers every difference, none for "as planned". Never throws. */
+export type CertificateCheck = (pem: string, plan: CertificatePlan) => string[];
+
+/** The CA's certificate, read once for all that it signs. */
+interface ReadAuthority extends AuthorityFields {
+  readonly key: KeyObject;
+  readonly intermediates: readonly Uint8Array[];
+}
+
 /**
- * Holds an issued certificate against its plan, by parsing it afresh (DESIGN D5): key, subject, names, usages, validity,
- * issuer, signature, and nothing else in it. Answers every difference; an empty list means "as planned".
+ * Makes the check of certificates of one CA. Each is parsed afresh, by another path than it was made (DESIGN D5): key,
+ * subject, names, usages, validity, issuer, signature, and nothing else in it.
  *
- * `pem` is what a signer answered: the leaf, then at most the CA's chain. `authorityPem` is the CA's certificate and,
- * after it, its chain. `allowedExtras` are dotted identifiers of extensions that the backend may add, not critical.
+ * What is checked is what a signer answered: the leaf, then at most the CA's chain. `authorityPem` is the CA's
+ * certificate and, after it, its chain. `allowedExtras` are dotted identifiers of extensions that the backend may add,
+ * not critical.
  */
+export function certificateCheck(authorityPem: string, allowedExtras: readonly string[] = []): CertificateCheck {
+  const authority = attempt('the certificate of the CA', () => readAuthority(authorityPem));
+  return (pem, plan) => {
+    const found = attempt('the certificate', () => differences(pem, plan, authority, allowedExtras));
+    return typeof found === 'string' ? [found] : found;
+  };
+}
+
+/** `certificateCheck` for one certificate. */
 export function checkAgainstPlan(
   pem: string,
   plan: CertificatePlan,
   authorityPem: string,
   allowedExtras: readonly string[] = [],
 ): string[] {
+  return certificateCheck(authorityPem, allowedExtras)(pem, plan);
+}
+
+/** What `read` answers, or why it could not. */
+function attempt<T>(what: string, read: () => T): T | string {
   try {
-    return differences(pem, plan, authorityPem, allowedExtras);
+    return read();
   } catch (error) {
-    return [`the certificate cannot be read: ${messageOf(error)}`];
+    return `${what} cannot be read: ${messageOf(error)}`;
   }
+}
+
+function readAuthority(pem: string): ReadAuthority | string {
+  const blocks = readPemBlocks(pem, 'CERTIFICATE');
+  const [issuerDer, ...rest] = 'problem' in blocks ? [] : blocks.ders;
+  if (issuerDer === undefined) return 'the certificate of the CA is not plain PEM';
+  const fields = readAuthorityCertificate(issuerDer);
+  if (fields === undefined) return 'the certificate of the CA is not an X.509 v3 certificate';
+  const isIntermediate = (der: Uint8Array): boolean => {
+    const certificate = new X509Certificate(der);
+    return !certificate.checkIssued(certificate);
+  };
+  return {
+    ...fields,
+    key: new X509Certificate(issuerDer).publicKey,
+    intermediates: [issuerDer, ...rest].filter(isIntermediate),
+  };
 }
 
 function differences(
   pem: string,
   plan: CertificatePlan,
-  authorityPem: string,
+  authority: ReadAuthority | string,
   allowedExtras: readonly string[],
 ): string[] {
   const blocks = readPemBlocks(pem, 'CERTIFICATE');
   if ('problem' in blocks) return [`the certificate is not plain PEM: ${blocks.problem}`];
-  const authority = readPemBlocks(authorityPem, 'CERTIFICATE');
-  const [issuerDer, ...rest] = 'problem' in authority ? [] : authority.ders;
   const [leaf, ...following] = blocks.ders;
   if (leaf === undefined) return ['there is no certificate'];
-  if (issuerDer === undefined) return ['the certificate of the CA is not plain PEM'];
-  const parsed = parseExactly(leaf, Certificate);
-  if ('problem' in parsed) return [`the certificate is not the DER of one: ${parsed.problem}`];
-
-  const issuer = readAuthorityCertificate(issuerDer);
-  if (issuer === undefined) return ['the certificate of the CA is not an X.509 v3 certificate'];
-  const tbs = parsed.value.tbsCertificate;
+  if (typeof authority === 'string') return [authority];
+  const fields = readCertificate(leaf);
+  if ('problem' in fields) return [`the certificate is not the DER of one: ${fields.problem}`];
   return [
-    ...checkChain(following, [issuerDer, ...rest]),
-    ...checkFrame(tbs, parsed.value),
-    ...checkSubject(tbs.subject, plan),
-    ...expectBytes('public key', AsnConvert.serialize(tbs.subjectPublicKeyInfo), plan.publicKeyDer),
-    ...checkValidity(tbs, plan),
-    ...checkExtensions(tbs.extensions ?? [], expectedExtensions(plan, issuer), allowedExtras),
-    ...expectBytes('issuer', AsnConvert.serialize(tbs.issuer), issuer.subjectDer),
-    ...checkSignature(leaf, issuerDer),
+    ...checkChain(following, authority.intermediates),
+    ...checkFrame(fields),
+    ...checkSubject(fields, plan),
+    ...expectBytes('public key', fields.publicKey, plan.publicKeyDer),
+    ...checkValidity(fields, plan),
+    ...checkExtensions(fields.extensions, expectedExtensions(plan, authority), allowedExtras),
+    ...expectBytes('issuer', fields.issuer, authority.subjectDer),
+    ...checkSignature(fields, authority.key),
   ];
 }
 
-function checkChain(following: readonly Uint8Array[], authority: readonly Uint8Array[]): string[] {
-  const intermediates = authority.filter((der) => {
-    const certificate = new X509Certificate(der);
-    return !certificate.checkIssued(certificate);
-  });
+function checkChain(following: readonly Uint8Array[], intermediates: readonly Uint8Array[]): string[] {
   const fits = following.every((der, index) => {
     const expected = intermediates[index];
     return expected !== undefined && Buffer.compare(der, expected) === 0;
@@ -73,29 +103,30 @@ function checkChain(following: readonly Uint8Array[], authority: readonly Uint8A
   return fits ? [] : [`the ${following.length} certificate(s) after the leaf are not the chain of the CA`];
 }
 
-function checkFrame(tbs: TBSCertificate, certificate: Certificate): string[] {
-  const serial = new Uint8Array(tbs.serialNumber);
+function checkFrame({
+  version,
+  serial,
+  algorithms: [inside, outside],
+  hasUniqueIdentifier,
+}: CertificateFields): string[] {
   const positive = (serial[0] ?? 0x80) < 0x80 && serial.some((octet) => octet !== 0);
   return [
-    ...expect('version', tbs.version + 1, 3),
-    ...(positive && serial.length <= 20 ? [] : [`the serial number is ${Buffer.from(serial).toString('hex')}`]),
-    ...(tbs.signature.isEqual(certificate.signatureAlgorithm) ? [] : ['the two signature algorithms differ']),
-    ...(tbs.issuerUniqueID === undefined && tbs.subjectUniqueID === undefined ? [] : ['there is a unique identifier']),
+    ...expect('version', version, 3),
+    ...(positive && serial.length <= 20 ? [] : [`the serial number is ${hex(serial)}`]),
+    ...(Buffer.compare(inside, outside) === 0 ? [] : ['the two signature algorithms differ']),
+    ...(hasUniqueIdentifier ? ['there is a unique identifier'] : []),
   ];
 }
 
-function checkSubject(subject: Name, plan: CertificatePlan): string[] {
-  const found = subject.map((rdn) =>
-    rdn.map(({ type, value }) => [type, value.utf8String ?? value.printableString ?? '(no text)']),
-  );
+function checkSubject({ subject }: CertificateFields, plan: CertificatePlan): string[] {
   const planned = [[[OID.organization, 'system:nodes']], [[OID.commonName, `system:node:${plan.nodeName}`]]];
-  return expect('subject', JSON.stringify(found), JSON.stringify(planned));
+  return expect('subject', JSON.stringify(subject), JSON.stringify(planned));
 }
 
-function checkValidity(tbs: TBSCertificate, plan: CertificatePlan): string[] {
+function checkValidity({ notBefore, notAfter }: CertificateFields, plan: CertificatePlan): string[] {
   return [
-    ...expect('notBefore', tbs.validity.notBefore.getTime().toISOString(), new Date(plan.notBefore).toISOString()),
-    ...expect('notAfter', tbs.validity.notAfter.getTime().toISOString(), new Date(plan.notAfter).toISOString()),
+    ...expect('notBefore', new Date(notBefore).toISOString(), new Date(plan.notBefore).toISOString()),
+    ...expect('notAfter', new Date(notAfter).toISOString(), new Date(plan.notAfter).toISOString()),
   ];
 }
 
@@ -128,14 +159,14 @@ const CLIENT_AUTH = '300a06082b06010505070302';
 const SERVER_AUTH = '300a06082b06010505070301';
 
 function checkExtensions(
-  extensions: readonly Extension[],
+  extensions: readonly CertificateExtension[],
   expected: ReadonlyMap<string, Expected>,
   allowedExtras: readonly string[],
 ): string[] {
   const found: string[] = [];
   const seen = new Set<string>();
   for (const extension of extensions) {
-    const id = extension.extnID;
+    const { id } = extension;
     if (seen.has(id)) found.push(`extension ${id} is there twice`);
     seen.add(id);
     const planned = expected.get(id);
@@ -153,24 +184,39 @@ function checkExtensions(
   return missing.length === 0 ? found : [...found, `there is no extension ${listed(missing)}`];
 }
 
-function valueOf(extension: Extension): string {
-  const bytes = new Uint8Array(extension.extnValue.buffer);
-  if (extension.extnID !== OID.subjectAltName) return Buffer.from(bytes).toString('hex');
-  if (checkStrictDer(bytes) !== undefined) return '(not DER)';
-  const [list] = derElements(bytes) ?? [];
+function valueOf({ id, value }: CertificateExtension): string {
+  if (id !== OID.subjectAltName) return hex(value);
+  if (checkStrictDer(value) !== undefined) return '(not DER)';
+  const [list] = derElements(value) ?? [];
   const names = derElements(list?.content ?? new Uint8Array()) ?? [];
-  return names.map((name) => `${name.tag.toString(16)}:${Buffer.from(name.content).toString('hex')}`).join();
+  return names.map((name) => `${name.tag.toString(16)}:${hex(name.content)}`).join();
 }
 
-function checkSignature(leaf: Uint8Array, issuerDer: Uint8Array): string[] {
-  const signed = new X509Certificate(leaf).verify(new X509Certificate(issuerDer).publicKey);
-  return signed ? [] : ['the signature is not that of the CA'];
+/** Hash and kind of key of the signature algorithms that are known; Ed25519 has no hash to choose. */
+const ALGORITHMS: Readonly<Record<string, readonly [hash: string | undefined, key: 'rsa' | 'ec' | 'ed25519']>> = {
+  [OID.sha256WithRsa]: ['sha256', 'rsa'],
+  [OID.sha384WithRsa]: ['sha384', 'rsa'],
+  [OID.sha512WithRsa]: ['sha512', 'rsa'],
+  [OID.ecdsaWithSha256]: ['sha256', 'ec'],
+  [OID.ecdsaWithSha384]: ['sha384', 'ec'],
+  [OID.ecdsaWithSha512]: ['sha512', 'ec'],
+  [OID.ed25519]: [undefined, 'ed25519'],
+};
+const NULL = '0500';
+
+function checkSignature({ algorithm, toBeSigned, signature }: CertificateFields, key: KeyObject): string[] {
+  const [hash, kind] = Object.hasOwn(ALGORITHMS, algorithm.id) ? (ALGORITHMS[algorithm.id] ?? []) : [];
+  // RFC 4055 §5: NULL for RSA; RFC 5758 §3.2 and RFC 8410 §3: nothing for the others.
+  if (kind !== key.asymmetricKeyType || algorithm.parameters !== (kind === 'rsa' ? NULL : '')) {
+    return [`the signature algorithm ${quote(algorithm.id)} is not one of the CA's key`];
+  }
+  return verify(hash, toBeSigned, key, signature) ? [] : ['the signature is not that of the CA'];
 }
 
 function expect(what: string, found: unknown, planned: unknown): string[] {
   return found === planned ? [] : [`${what} is ${quote(String(found))}, planned is ${quote(String(planned))}`];
 }
 
-function expectBytes(what: string, found: ArrayBuffer, planned: Uint8Array): string[] {
-  return Buffer.compare(new Uint8Array(found), planned) === 0 ? [] : [`${what} is not the planned one`];
+function expectBytes(what: string, found: Uint8Array, planned: Uint8Array): string[] {
+  return Buffer.compare(found, planned) === 0 ? [] : [`${what} is not the planned one`];
 }

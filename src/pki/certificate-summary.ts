@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { formatAddress } from '../policy/addresses.ts';
+import { readTime } from './der-reader.ts';
 import { objectIdentifier } from './der-writer.ts';
 import { OID } from './oids.ts';
 import { type DerElement, derElements } from './strict-der.ts';
@@ -24,8 +25,6 @@ export interface IssuedCertificate {
 const SEQUENCE = 0x30;
 const SET = 0x31;
 const OCTET_STRING = 0x04;
-const UTC_TIME = 0x17;
-const GENERALIZED_TIME = 0x18;
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
 const KEY_IDENTIFIER = 0x80;
@@ -121,15 +120,4 @@ function extensionFields(value: DerElement): readonly DerElement[] | undefined {
 
 function isAddress({ tag, content }: DerElement): boolean {
   return tag === IP_ADDRESS && (content.length === 4 || content.length === 16);
-}
-
-/** ms since the epoch (RFC 5280 §4.1.2.5). */
-function readTime(element: DerElement | undefined): number | undefined {
-  if (element === undefined || (element.tag !== UTC_TIME && element.tag !== GENERALIZED_TIME)) return undefined;
-  const text = Buffer.from(element.content).toString('latin1');
-  const century = element.tag === GENERALIZED_TIME ? '' : text < '5' ? '20' : '19';
-  const [, year, month, day, hour, minute, second] =
-    /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + text) ?? [];
-  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -18,14 +18,22 @@ export const TAG = {
 /** Longer than any that is in use; the work to print one grows with the square of its length. */
 const LONGEST_IDENTIFIER = 32;
 
+/** The elements, when they have these tags, each one and no more; else undefined. */
+export function elementsWith<const T extends readonly number[]>(
+  elements: readonly DerElement[],
+  tags: T,
+): { readonly [K in keyof T]: DerElement } | undefined {
+  const fits = elements.length === tags.length && elements.every(({ tag }, index) => tag === tags[index]);
+  return fits ? (elements as unknown as { [K in keyof T]: DerElement }) : undefined;
+}
+
 /** The values in `content`, when they have these tags, each one and no more; else undefined. */
 export function derFields<const T extends readonly number[]>(
   content: Uint8Array,
   tags: T,
 ): { readonly [K in keyof T]: DerElement } | undefined {
   const elements = derElements(content);
-  const fits = elements?.length === tags.length && elements.every(({ tag }, index) => tag === tags[index]);
-  return fits ? (elements as { [K in keyof T]: DerElement }) : undefined;
+  return elements === undefined ? undefined : elementsWith(elements, tags);
 }
 
 /** The octets of a BIT STRING (its content), undefined when it does not hold whole octets. */
@@ -61,6 +69,20 @@ export function readAlgorithm(content: Uint8Array): Algorithm | undefined {
   const [id, parameters, ...more] = derElements(content) ?? [];
   if (id?.tag !== TAG.objectIdentifier || more.length > 0) return undefined;
   return { id: dotted(id.content), parameters: hex(parameters?.raw ?? new Uint8Array()) };
+}
+
+const UTC_TIME = 0x17;
+const GENERALIZED_TIME = 0x18;
+
+/** A Time in ms since the epoch (RFC 5280 §4.1.2.5); undefined when it is none. */
+export function readTime(element: DerElement | undefined): number | undefined {
+  if (element === undefined || (element.tag !== UTC_TIME && element.tag !== GENERALIZED_TIME)) return undefined;
+  const text = Buffer.from(element.content).toString('latin1');
+  const century = element.tag === GENERALIZED_TIME ? '' : text < '5' ? '20' : '19';
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + text) ?? [];
+  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** Two digits an octet, lower case. */

@@ -2,7 +2,7 @@ import { Certificate } from '@peculiar/asn1-x509';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { parseExactly } from '../../src/pki/parse-exactly.ts';
+import { parseExactly } from '../support/parse-exactly.ts';
 import { formatPem } from '../../src/pki/pem.ts';
 import { readKubeletCsr } from '../../src/pki/pkcs10.ts';
 import { checkStrictDer, derElements } from '../../src/pki/strict-der.ts';

@@ -1,6 +1,6 @@
 import { AsnConvert } from '@peculiar/asn1-schema';
-import { messageOf } from '../errors.ts';
-import { checkStrictDer } from './strict-der.ts';
+import { messageOf } from '../../src/errors.ts';
+import { checkStrictDer } from '../../src/pki/strict-der.ts';
 
 /** A value that was read to its last byte, or why it could not be. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
