@@ -29,8 +29,11 @@ export interface RecordBookOptions {
   readonly log: Log;
 }
 
-/** Changes of this long are written together: a certificate costs no write of its own (DESIGN D6), a shard 16 ms. */
+/** Changes of this long are written together: a certificate costs no write of its own (DESIGN D6). */
 const GROUP_MS = 5_000;
+/** A shard costs the API server 16 ms: while many certificates are issued, writing takes a tenth of the time at most. */
+const REST_AFTER_WRITING = 9;
+const LONGEST_GROUP_MS = 60_000;
 const SHARDS_AT_ONCE = 4;
 const FIRST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 60_000;
@@ -60,6 +63,7 @@ export class RecordBook implements NodeRecords {
   #early: Csr[] | undefined = [];
   #timer: (() => void) | undefined;
   #failures = 0;
+  #restUntil = 0;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: RecordBookOptions) {
@@ -219,7 +223,8 @@ export class RecordBook implements NodeRecords {
     this.#index(after);
     this.#dirty.add(node);
     this.#reserved.delete(node);
-    this.#timer ??= clock.after(GROUP_MS, () => void this.flush(new AbortController().signal));
+    const wait = Math.max(GROUP_MS, this.#restUntil - clock.monotonic());
+    this.#timer ??= clock.after(wait, () => void this.flush(new AbortController().signal));
   }
 
   #index({ node, serving }: NodeRecord): void {
@@ -243,6 +248,7 @@ export class RecordBook implements NodeRecords {
     const shards = new Map<string, string[]>();
     for (const node of this.#dirty) shards.set(shardOf(node), [...(shards.get(shardOf(node)) ?? []), node]);
     const gate = new PQueue({ concurrency: SHARDS_AT_ONCE });
+    const startedAt = this.#options.clock.monotonic();
     let failed = false;
     for (const [shard, nodes] of shards) {
       void gate.add(async () => {
@@ -250,6 +256,8 @@ export class RecordBook implements NodeRecords {
       });
     }
     await gate.onIdle();
+    const endedAt = this.#options.clock.monotonic();
+    this.#restUntil = endedAt + Math.min((endedAt - startedAt) * REST_AFTER_WRITING, LONGEST_GROUP_MS);
     this.#failures = failed ? this.#failures + 1 : 0;
     if (!failed || signal.aborted) return;
     const { clock, random } = this.#options;
