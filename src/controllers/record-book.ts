@@ -16,6 +16,7 @@ import {
   type Store,
 } from '../ports.ts';
 import { backoff, type Clock } from '../runtime/clock.ts';
+import { AddressIndex } from './address-index.ts';
 import type { NodeRecords } from './fact-gatherer.ts';
 
 export interface RecordBookOptions {
@@ -56,8 +57,7 @@ export class RecordBook implements NodeRecords {
   /** Records that differ from what the watch has shown. */
   readonly #ahead = new Map<string, NodeRecord>();
   readonly #dirty = new Set<string>();
-  /** Nodes that have or had a serving certificate with that address. */
-  readonly #byAddress = new Map<string, readonly string[]>();
+  readonly #addresses = new AddressIndex((node, address, now) => this.#serves(node, address, now));
   readonly #reserved = new Map<string, Reservation>();
   /** Told before the stored records were read. */
   #early: Csr[] | undefined = [];
@@ -119,7 +119,7 @@ export class RecordBook implements NodeRecords {
 
   /** Nodes with an unexpired serving certificate for this address, as `formatAddress` writes it. */
   ownersOf(address: string, now: number): string[] {
-    return (this.#byAddress.get(address) ?? []).filter((node) => this.#serves(node, address, now));
+    return this.#addresses.ownersOf(address, now);
   }
 
   #serves(node: string, address: string, now: number): boolean {
@@ -165,7 +165,7 @@ export class RecordBook implements NodeRecords {
   /** To be told of every stored map that is new or changed: what it has caught up with is not ahead any more. */
   stored({ records }: StateMap): void {
     for (const [node, record] of records) {
-      if (record.known) this.#index(record.value);
+      if (record.known) this.#addresses.add(record.value);
       const ahead = this.#ahead.get(node);
       if (ahead === undefined || !record.known || this.#dirty.has(node)) continue;
       if (formatRecord(ahead) === formatRecord(record.value)) this.#ahead.delete(node);
@@ -178,7 +178,7 @@ export class RecordBook implements NodeRecords {
    */
   async forget(isThere: (node: string) => boolean, signal: AbortSignal): Promise<void> {
     const { stored, maps, clock, log } = this.#options;
-    this.#tidyIndex(clock.now());
+    this.#addresses.tidy(clock.now());
     const before = clock.now() - FORGOTTEN_MS;
     for (const { name, records } of stored.values()) {
       const over = [...records].flatMap(([node, record]) => {
@@ -220,28 +220,11 @@ export class RecordBook implements NodeRecords {
     const after = change(before);
     if (after === before) return;
     this.#ahead.set(node, after);
-    this.#index(after);
+    this.#addresses.add(after);
     this.#dirty.add(node);
     this.#reserved.delete(node);
     const wait = Math.max(GROUP_MS, this.#restUntil - clock.monotonic());
     this.#timer ??= clock.after(wait, () => void this.flush(new AbortController().signal));
-  }
-
-  #index({ node, serving }: NodeRecord): void {
-    for (const address of serving?.addresses ?? []) {
-      const nodes = this.#byAddress.get(address);
-      if (nodes === undefined) this.#byAddress.set(address, [node]);
-      else if (!nodes.includes(node)) this.#byAddress.set(address, [...nodes, node]);
-    }
-  }
-
-  /** Addresses come and go with their nodes for as long as the service runs. */
-  #tidyIndex(now: number): void {
-    for (const [address, nodes] of this.#byAddress) {
-      const owners = nodes.filter((node) => this.#serves(node, address, now));
-      if (owners.length === 0) this.#byAddress.delete(address);
-      else if (owners.length < nodes.length) this.#byAddress.set(address, owners);
-    }
   }
 
   async #write(signal: AbortSignal): Promise<void> {

@@ -244,7 +244,7 @@ describe('the manifests on a real API server, and the service with the rights th
       command: process.execPath,
       args: [
         '--max-old-space-size=320',
-        '--max-semi-space-size=4',
+        '--max-semi-space-size=8',
         join(folder, 'kubelet-bootstrap.mjs'),
         'run',
         '--config',

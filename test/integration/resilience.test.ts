@@ -199,7 +199,7 @@ describe('the service when things go wrong', function () {
     );
     try {
       await createBootstrapCsrs(client, nodeNames('beside', 5));
-      service = await running().start({}, false, ['--max-old-space-size=320', '--max-semi-space-size=4']);
+      service = await running().start({}, false, ['--max-old-space-size=320', '--max-semi-space-size=8']);
       await allIssued('beside', 5);
       expect(await issued('huge')).to.deep.equal([]);
     } finally {

@@ -203,7 +203,7 @@ describe('manifests/base', () => {
       requests: { cpu: '100m', memory: '128Mi' },
       limits: { memory: '512Mi' },
     });
-    const heap = /^--max-old-space-size=(\d+) --max-semi-space-size=4$/.exec(
+    const heap = /^--max-old-space-size=(\d+) --max-semi-space-size=8$/.exec(
       container().env.find(({ name }) => name === 'NODE_OPTIONS')?.value ?? '',
     );
     expect(Number(heap?.[1])).to.be.within(256, 384);
