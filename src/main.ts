@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The edge: argv, environment and signals in, exit code out. The only file that touches `process`. */
 import { basename } from 'node:path';
+import { createInterface } from 'node:readline/promises';
 import { type ProgramName, runProgram } from './cli/program.ts';
 import { EXIT_CODES } from './cli/exit-codes.ts';
 import type { Io } from './cli/io.ts';
@@ -20,6 +21,22 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const io: Io = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
+  input: async () => {
+    let text = '';
+    for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
+    return text;
+  },
+  ask: async (question) => {
+    if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+    // Not as a terminal: that would take ^C for itself.
+    const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
+    try {
+      return await lines.question(question, { signal: interrupted.signal });
+    } finally {
+      lines.close();
+    }
+  },
+  draws: process.stderr.isTTY,
   env: process.env,
   interrupted: interrupted.signal,
 };

@@ -153,6 +153,8 @@ export interface TokenSecrets {
   create(secret: TokenSecretParts, signal: AbortSignal): Promise<TokenRecord>;
   /** Takes the publishing mark off: the token is in Vault now. */
   markPublished(record: TokenRecord, signal: AbortSignal): Promise<void>;
+  /** Writes when it ends, in ms since the epoch. */
+  setExpiry(record: TokenRecord, expiresAt: number, signal: AbortSignal): Promise<void>;
   /** Deletes this Secret and not one that was made anew under its name; gone is fine. */
   remove(record: TokenRecord, signal: AbortSignal): Promise<void>;
 }
@@ -185,6 +187,8 @@ export interface TokenPublications {
   /** Paths below `folder` (`nodes` or `pools`), each with its folder; empty when there is none. */
   list(folder: string, signal: AbortSignal): Promise<string[]>;
   state(path: string, signal: AbortSignal): Promise<PublicationState>;
+  /** What a machine would be given; undefined where there is nothing. Throws `Unreadable` for what is no token's entry. */
+  read(path: string, signal: AbortSignal): Promise<PublishedToken | undefined>;
   /**
    * Writes the metadata (token ID, lifetime), then the data with check-and-set on `version`.
    * Throws `Conflict` when another write came first; an ambiguous time-out is resolved by reading back.

@@ -19,7 +19,7 @@ const PURE_PACKAGES = ['node:crypto', 'node:net', '@peculiar/'];
 /** DESIGN section 3: what each layer may import. What is not named here is not allowed. */
 const LAYERS: Readonly<Record<string, Layer>> = {
   'bootstrap-token': { layers: ['main'], packages: [] },
-  main: { layers: ['cli'], packages: ['node:path'] },
+  main: { layers: ['cli'], packages: ['node:path', 'node:readline'] },
   cli: {
     layers: [...SERVICE, 'app', 'wiring', 'config-schema', DOCTOR],
     packages: ['commander', 'yaml', 'node:fs', 'node:path'],

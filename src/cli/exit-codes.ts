@@ -9,6 +9,7 @@ export const EXIT_CODES = {
   conflict: 4,
   unavailable: 5,
   forbidden: 6,
+  partly: 7,
   ailing: 10,
   sick: 11,
   interrupted: 130,
@@ -23,8 +24,9 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = 
   conflict: 'What was asked for stands in the way of something that is there, such as a second token for a node.',
   unavailable: 'The API server or Vault could not be reached, is sealed, or asked to wait; try again.',
   forbidden: 'The API server or Vault refused the credential or the right.',
+  partly: 'Of many nodes some got their token and some did not; the messages say which and why.',
   ailing: '`doctor` found warnings, and no errors.',
-  sick: '`doctor` found errors.',
+  sick: '`doctor` found errors, or `bootstrap-token verify` something that is not as it should be.',
   interrupted: 'Ended by a second SIGINT or SIGTERM, or in the middle of a command.',
 };
 

@@ -4,6 +4,12 @@ export interface Io {
   out(text: string): void;
   /** Everything that is no result: progress, warnings, errors. */
   err(text: string): void;
+  /** All of stdin, as text. */
+  input(): Promise<string>;
+  /** Asks on stderr and answers a line of stdin; undefined where nobody is there to ask: one of them is no terminal. */
+  ask(question: string): Promise<string | undefined>;
+  /** stderr is a terminal, on which a line can be drawn again. */
+  readonly draws: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts on SIGINT and SIGTERM. */
   readonly interrupted: AbortSignal;

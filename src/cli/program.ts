@@ -1,5 +1,5 @@
 /** Both programs: their commands, options and help. */
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, CommanderError, Option } from 'commander';
 import { messageOf } from '../errors.ts';
 import { DEFAULT_SERVICE_USER, doctor, type DoctorFlags } from './commands/doctor.ts';
 import { explain, type ExplainFlags } from './commands/explain.ts';
@@ -14,18 +14,20 @@ import {
 } from './commands/nodes.ts';
 import { run } from './commands/run.ts';
 import { simulate, type SimulateFlags } from './commands/simulate.ts';
-import { issue, type IssueFlags, list, type ListFlags, revoke, show } from './commands/tokens.ts';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
 import type { Io } from './io.ts';
-import { type OptionRow, RUN_OPTIONS, type RunFlags, SHARED_OPTIONS, type SharedFlags } from './settings.ts';
+import { HELP_END, newProgram, outputOption, type ProgramName, withOptions } from './program-parts.ts';
+import { RUN_OPTIONS, type RunFlags, SHARED_OPTIONS, type SharedFlags } from './settings.ts';
+import { tokenProgram } from './token-program.ts';
 
-export type ProgramName = 'kubelet-bootstrap' | 'bootstrap-token';
+export type { ProgramName } from './program-parts.ts';
+export { tokenProgram } from './token-program.ts';
 
 /** Runs a command line and answers the exit code. Never throws. */
 export async function runProgram(name: ProgramName, args: readonly string[], io: Io): Promise<number> {
   let code: number = EXIT_CODES.ok;
   const end = (ended: number): void => void (code = ended);
-  const program = name === 'bootstrap-token' ? tokenProgram(io) : serviceProgram(io, end);
+  const program = name === 'bootstrap-token' ? tokenProgram(io, end) : serviceProgram(io, end);
   try {
     await program.parseAsync(args, { from: 'user' });
     return code;
@@ -92,72 +94,4 @@ function nodeCommands(program: Command, io: Io): void {
   withOptions(node.command('unban <name>'), SHARED_OPTIONS)
     .description('lift the ban')
     .action((name: string, flags: SharedFlags) => unbanNode(name, flags, io));
-}
-
-/** `bootstrap-token`: the token tool of admins. */
-export function tokenProgram(io: Io): Command {
-  const program = newProgram('bootstrap-token', io).description(
-    'Issues, lists, shows and revokes kubelet bootstrap tokens, in the cluster and in Vault at once.',
-  );
-  withOptions(program.command('issue'), SHARED_OPTIONS)
-    .description('issue a token for one node, or the next one of a pool')
-    .option('--for-node <name>', 'the only node that the token is good for')
-    .option('--pool <name>', 'a pool of the config')
-    .option('--ttl <duration>', 'lifetime, such as 30m or 24h (default: from the config)')
-    .option('--description <text>', 'for people; never a secret')
-    .option('--uses <number>', 'how many nodes a token of a pool is good for (default: from the config)')
-    .option('--address <addresses...>', 'addresses of the node, vouched for in its serving certificates')
-    .option('--replace', 'revoke the tokens that the node or pool has; the new one may replace a node that is alive')
-    .option('--show-secret', 'do not mask the secret part in json and yaml')
-    .addOption(outputOption('token', 'token, json, yaml or bootstrap-kubeconfig'))
-    .addHelpText(
-      'after',
-      '\nExample:\n  bootstrap-token issue --for-node worker-17 --ttl 30m\n\n' +
-        'The token alone goes to stdout, everything else to stderr.',
-    )
-    .action((flags: IssueFlags) => issue(flags, io));
-  withOptions(program.command('list'), SHARED_OPTIONS)
-    .description('list the bootstrap tokens of the cluster')
-    .option('--show-secret', 'do not mask the secret parts in json and yaml')
-    .addOption(outputOption('text', 'text, json or yaml'))
-    .action((flags: ListFlags) => list(flags, io));
-  withOptions(program.command('show <id>'), SHARED_OPTIONS)
-    .description('show one token, and whether Vault has it')
-    .option('--show-secret', 'do not mask the secret part')
-    .addOption(outputOption('text', 'text, json or yaml'))
-    .action((id: string, flags: ListFlags) => show(id, flags, io));
-  withOptions(program.command('revoke [ids...]'), SHARED_OPTIONS)
-    .description('withdraw tokens from Vault, then delete their Secrets')
-    .option('--for-node <name>', 'every token of this node')
-    .option('--pool <name>', 'every token of this pool')
-    .action((ids: string[], flags: SharedFlags) => revoke(ids, flags, io));
-  return program.addHelpText('after', HELP_END);
-}
-
-const HELP_END = `
-Exit codes: 0 done, 1 failed, 2 wrong command line or config, 3 not found, 4 in the way of something that is there,
-5 API server or Vault unreachable, 6 credential or right refused, 10 doctor has warnings, 11 doctor has errors,
-130 interrupted.`;
-
-function newProgram(name: ProgramName, io: Io): Command {
-  return new Command(name)
-    .exitOverride()
-    .showHelpAfterError('(--help tells more)')
-    .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(withoutSecrets(text)) });
-}
-
-/** The parser quotes what it does not understand, such as a whole token where there is no argument. */
-function withoutSecrets(text: string): string {
-  return text.replaceAll(/\b([a-z0-9]{6})\.[a-z0-9]{16}\b/g, '$1.****************');
-}
-
-function withOptions(command: Command, ...tables: readonly Readonly<Record<string, OptionRow>>[]): Command {
-  for (const { flag, env, help } of tables.flatMap((table) => Object.values(table))) {
-    command.option(flag, env === undefined ? help : `${help} [$${env}]`);
-  }
-  return command;
-}
-
-function outputOption(fallback: string, help: string): Option {
-  return new Option('-o, --output <format>', help).default(fallback);
 }

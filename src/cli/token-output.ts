@@ -38,20 +38,34 @@ export function stateOfToken(record: TokenRecord, now: number): string {
   return record.publishingUntil === undefined ? 'usable' : 'publishing';
 }
 
-/** One line a token, soonest end first. */
-export function tokenTable(records: readonly TokenRecord[], now: number): string {
+/** One line a token, soonest end first; `wide` has all that is known of each. */
+export function tokenTable(records: readonly TokenRecord[], now: number, wide = false): string {
   const rows = records
     .toSorted((a, b) => (a.expiresAt ?? Number.MAX_SAFE_INTEGER) - (b.expiresAt ?? Number.MAX_SAFE_INTEGER))
     .map((record) => [
       record.id,
-      record.binding === undefined ? '<none>' : describeBinding(record.binding),
+      record.binding === undefined ? NONE : describeBinding(record.binding),
       stateOfToken(record, now),
       record.expiresAt === undefined ? '<forever>' : formatDuration(record.expiresAt - now),
       record.expiresAt === undefined ? '<never>' : formatTime(record.expiresAt),
-      record.vaultPath ?? '<none>',
+      record.vaultPath ?? NONE,
       record.description,
+      ...(wide ? wideCells(record) : []),
     ]);
-  return formatTable(['ID', 'BINDING', 'STATE', 'TTL', 'EXPIRES', 'VAULT PATH', 'DESCRIPTION'], rows);
+  const heads = ['ID', 'BINDING', 'STATE', 'TTL', 'EXPIRES', 'VAULT PATH', 'DESCRIPTION'];
+  return formatTable(wide ? [...heads, 'ISSUED', 'USES', 'ADDRESSES', 'MANAGED', 'GROUPS'] : heads, rows);
+}
+
+const NONE = '<none>';
+
+function wideCells({ issuedAt, uses, addresses, ours, groups }: TokenRecord): string[] {
+  return [
+    issuedAt === undefined ? '<unknown>' : formatTime(issuedAt),
+    uses === undefined ? '<any>' : String(uses),
+    addresses.join(',') || NONE,
+    ours ? 'yes' : 'no',
+    groups.join(',') || NONE,
+  ];
 }
 
 /** A kubeconfig that a kubelet takes as --bootstrap-kubeconfig. */
@@ -72,4 +86,16 @@ export function bootstrapKubeconfig(token: BootstrapToken, cluster: { server: st
     contexts: [{ name: 'bootstrap', context: { cluster: 'kubernetes', user: 'kubelet-bootstrap' } }],
     'current-context': 'bootstrap',
   });
+}
+
+/** What a machine reads from the kubelet's `--bootstrap-kubeconfig`, in the README and in cloud-init's drop-in. */
+const BOOTSTRAP_FILE = '/etc/kubernetes/bootstrap-kubelet.conf';
+
+/**
+ * The line that root runs on a machine to join, as `kubeadm token create --print-join-command` prints one: it puts the
+ * kubeconfig in place and starts the kubelet. `printf` is part of the shell, so the token stands in no argument list.
+ */
+export function joinLine(token: BootstrapToken, cluster: { server: string; caCertificate: string }): string {
+  const text = Buffer.from(bootstrapKubeconfig(token, cluster), 'utf8').toString('base64');
+  return `(umask 077 && printf %s '${text}' | base64 -d >${BOOTSTRAP_FILE}) && systemctl restart kubelet\n`;
 }

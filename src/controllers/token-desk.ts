@@ -1,10 +1,10 @@
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
-import type { Log, Telemetry, TokenPublications, TokenSecrets } from '../ports.ts';
+import type { Log, PublishedToken, Telemetry, TokenPublications, TokenSecrets } from '../ports.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
-import { type Binding, describeBinding, groupOfBinding } from '../tokens/binding.ts';
+import { type Binding, describeBinding } from '../tokens/binding.ts';
 import { type BootstrapToken, drawToken, formatToken } from '../tokens/bootstrap-token.ts';
 import { isUsable } from '../tokens/rotation.ts';
-import { formatTime, secretOfToken, type TokenRecord, vaultPathOfBinding } from '../tokens/token-secret.ts';
+import { formatTime, secretOfToken, type TokenRecord, tokensOf, vaultPathOfBinding } from '../tokens/token-secret.ts';
 
 export interface TokenDeskOptions {
   readonly secrets: TokenSecrets;
@@ -31,10 +31,29 @@ export interface IssueRequest {
   readonly addresses?: readonly string[] | undefined;
 }
 
+export interface NodeRequest extends IssueRequest {
+  readonly binding: Extract<Binding, { kind: 'node' }>;
+}
+
 export interface IssuedToken {
   readonly token: BootstrapToken;
   readonly record: TokenRecord;
   readonly vaultPath: string;
+}
+
+/** A token in the place of others, which have to be revoked now. */
+export interface Replacement extends IssuedToken {
+  readonly predecessors: readonly TokenRecord[];
+}
+
+/** What stands for a node or pool. */
+export interface Standing {
+  /** Of the entry in Vault. */
+  readonly version: number;
+  /** Every token for it, whoever made it. */
+  readonly tokens: readonly TokenRecord[];
+  /** The one of ours that is usable and can be fetched. */
+  readonly held: TokenRecord | undefined;
 }
 
 /** How long a publication may take: past it the sweep may remove what is half done (DESIGN D11). */
@@ -64,38 +83,121 @@ export class TokenDesk {
    * Throws RefusedError `AlreadyExists` when the node has a usable token or somebody else issues one at this moment.
    */
   async issue(request: IssueRequest, signal: AbortSignal): Promise<IssuedToken> {
+    const { publications, secrets } = this.#options;
+    const { binding } = request;
+    // In this order: whoever publishes after the first of these loses us the check-and-set, whoever did before is found.
+    const before = await publications.state(vaultPathOfBinding(binding), signal);
+    if (binding.kind === 'node') this.refuseSecond(binding.node, await secrets.list(signal));
+    return this.issueOver(request, before.version, signal);
+  }
+
+  /** Throws RefusedError `AlreadyExists` when one of these tokens is for this node and usable. */
+  refuseSecond(node: string, tokens: readonly TokenRecord[]): void {
+    const now = this.#options.clock.now();
+    const held = tokensOf({ kind: 'node', node }, tokens).find((token) => isUsable(token, now));
+    if (held === undefined) return;
+    const until = held.expiresAt === undefined ? 'for ever' : `until ${formatTime(held.expiresAt)}`;
+    throw new RefusedError(
+      'AlreadyExists',
+      `node ${node} has token ${held.id}, good ${until}: revoke it first (bootstrap-token revoke ${held.id}), or pass --replace`,
+    );
+  }
+
+  /**
+   * Issues although there are tokens for the same node or pool, and answers those: to be revoked now that the new one
+   * can be fetched in their place. When it throws, they are as they were.
+   */
+  async replace(request: IssueRequest, signal: AbortSignal): Promise<Replacement> {
+    const { version, tokens } = await this.look(request.binding, await this.#options.secrets.list(signal), signal);
+    return { ...(await this.issueOver(request, version, signal)), predecessors: tokens };
+  }
+
+  /** What stands for a node or pool. `known` are all tokens, read before. */
+  async look(binding: Binding, known: readonly TokenRecord[], signal: AbortSignal): Promise<Standing> {
+    const { publications, secrets, clock } = this.#options;
+    const { kind, tokenId, version } = await publications.state(vaultPathOfBinding(binding), signal);
+    const fetched = kind === 'live' ? tokenId : undefined;
+    // One that was issued after the list was read.
+    const isLate = fetched !== undefined && !known.some(({ id }) => id === fetched);
+    const late = isLate ? await secrets.get(fetched, signal) : undefined;
+    const tokens = tokensOf(binding, late === undefined ? known : [...known, late]);
+    const held = tokens.find(({ id, ours }) => id === fetched && ours);
+    return { version, tokens, held: held !== undefined && isUsable(held, clock.now()) ? held : undefined };
+  }
+
+  /** Takes the mark off a token that can be fetched: whoever issued it was interrupted. */
+  async finish(record: TokenRecord, signal: AbortSignal): Promise<void> {
+    if (record.publishingUntil !== undefined) await this.#options.secrets.markPublished(record, signal);
+  }
+
+  /**
+   * Gives a token another end, in its Secret and, where it can be fetched, in Vault: the later end first in the Secret,
+   * the earlier one first in Vault, so that a token that can be fetched always works. Safe to repeat.
+   * Answers whether it can be fetched. Throws RefusedError `NotFound` for one that logs in no more, `AlreadyExists`
+   * while it is being issued.
+   */
+  async extend(record: TokenRecord, expiresAt: number, signal: AbortSignal): Promise<boolean> {
+    const { secrets, clock } = this.#options;
+    if (!isUsable(record, clock.now())) {
+      throw new RefusedError('NotFound', `token ${record.id} is not usable any more: issue another`);
+    }
+    if (record.publishingUntil !== undefined && clock.now() < record.publishingUntil) {
+      throw new RefusedError('AlreadyExists', `token ${record.id} is being issued at this moment`);
+    }
+    const sooner = expiresAt < (record.expiresAt ?? Number.POSITIVE_INFINITY);
+    if (!sooner) await secrets.setExpiry(record, expiresAt, signal);
+    const fetchable = await this.#republish(record, expiresAt, signal);
+    if (sooner) await secrets.setExpiry(record, expiresAt, signal);
+    this.#options.log.info({ tokenId: record.id, vaultPath: record.vaultPath, expiresAt }, 'token extended');
+    return fetchable;
+  }
+
+  /**
+   * Issues over what stands in Vault in this version (of `look`), whatever tokens there are. Throws RefusedError
+   * `AlreadyExists` when another version stands there by now.
+   */
+  async issueOver(request: IssueRequest, before: number, signal: AbortSignal): Promise<IssuedToken> {
     const { publications, clock, telemetry, log } = this.#options;
     const { binding } = request;
     const vaultPath = vaultPathOfBinding(binding);
-    // In this order: whoever publishes after the first of these loses us the check-and-set, whoever did before is found.
-    const before = await publications.state(vaultPath, signal);
-    if (binding.kind === 'node') await this.#refuseSecond(binding.node, signal);
     const publishingUntil = clock.now() + PUBLISHING_MS;
     const { token, record } = await this.#createSecret(request, vaultPath, publishingUntil, signal);
     const inTime = deadline(Math.max(0, publishingUntil - MARGIN_MS - clock.now()), signal);
     try {
-      const entry = {
-        token: formatToken(token),
-        expiresAt: formatTime(record.expiresAt ?? 0),
-        server: this.#options.cluster.server,
-        caCertificate: this.#options.cluster.caCertificate,
-      };
-      await publications.publish(vaultPath, token.id, entry, before.version, request.lifetimeMs, inTime);
+      const entry = this.#entryOf(token, record.expiresAt ?? 0);
+      await publications.publish(vaultPath, token.id, entry, before, request.lifetimeMs, inTime);
     } catch (error) {
-      await this.#takeBack(record, vaultPath, before.version);
+      await this.#takeBack(record, vaultPath, before);
       if (isRemote(error, 'Conflict')) {
         const message = `somebody else is issuing a token for ${describeBinding(binding)} at this moment`;
         throw new RefusedError('AlreadyExists', message, { cause: error });
       }
       throw error;
     }
-    await this.#markPublished(record, vaultPath, before.version, signal);
+    await this.#markPublished(record, vaultPath, before, signal);
     telemetry.minted(binding.kind);
     log.info(
       { tokenId: token.id, binding: describeBinding(binding), vaultPath, expiresAt: record.expiresAt },
       'token issued',
     );
     return { token, record, vaultPath };
+  }
+
+  #entryOf(token: BootstrapToken, expiresAt: number): PublishedToken {
+    const { server, caCertificate } = this.#options.cluster;
+    return { token: formatToken(token), expiresAt: formatTime(expiresAt), server, caCertificate };
+  }
+
+  /** False when it is not this token that can be fetched. */
+  async #republish({ id, vaultPath }: TokenRecord, expiresAt: number, signal: AbortSignal): Promise<boolean> {
+    const { secrets, publications, clock } = this.#options;
+    if (vaultPath === undefined) return false;
+    const standing = await publications.state(vaultPath, signal);
+    const secret = await secrets.reveal(id, signal);
+    if (standing.kind !== 'live' || standing.tokenId !== id || secret === undefined) return false;
+    const entry = this.#entryOf({ id, secret }, expiresAt);
+    await publications.publish(vaultPath, id, entry, standing.version, expiresAt - clock.now(), signal);
+    return true;
   }
 
   /** Withdraws the token from Vault, confirms that, then deletes its Secret. Safe to repeat. */
@@ -109,19 +211,6 @@ export class TokenDesk {
     }
     await secrets.remove(record, signal);
     log.info({ tokenId: record.id, vaultPath: record.vaultPath }, 'token revoked');
-  }
-
-  async #refuseSecond(node: string, signal: AbortSignal): Promise<void> {
-    const now = this.#options.clock.now();
-    const group = groupOfBinding({ kind: 'node', node });
-    const tokens = await this.#options.secrets.list(signal);
-    const held = tokens.find((token) => token.groups.includes(group) && isUsable(token, now));
-    if (held === undefined) return;
-    const until = held.expiresAt === undefined ? 'for ever' : `until ${formatTime(held.expiresAt)}`;
-    throw new RefusedError(
-      'AlreadyExists',
-      `node ${node} has token ${held.id}, good ${until}: revoke it first (bootstrap-token revoke ${held.id}), or pass --replace`,
-    );
   }
 
   async #createSecret(

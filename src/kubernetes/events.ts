@@ -112,7 +112,7 @@ function labelOf(name: string): string {
 }
 
 /** Whoever asks chooses part of the message: umlauts must not make it too long to be stored. */
-function shortened(message: string): string {
+export function shortened(message: string): string {
   const bytes = Buffer.from(message);
   // A character that is cut in two becomes one of three bytes.
   return bytes.length <= LONGEST_NOTE ? message : bytes.subarray(0, LONGEST_NOTE - 3).toString();

@@ -22,6 +22,17 @@ export function connectCluster(kubeconfig: string | undefined, options: Transpor
   return { transport: new Transport(config, () => loadKubeConfig(kubeconfig), options), caCertificate };
 }
 
+/** The same API server for somebody else: who has this bearer token and nothing besides. Throws ConfigError. */
+export function connectWithToken(kubeconfig: string | undefined, token: string, options: TransportOptions): Transport {
+  const load = (): KubeConfig => {
+    const cluster = loadKubeConfig(kubeconfig).getCurrentCluster();
+    const config = new KubeConfig();
+    if (cluster !== null) config.loadFromClusterAndUser(cluster, { name: 'token', token });
+    return config;
+  };
+  return new Transport(load(), load, options);
+}
+
 function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
   const config = new KubeConfig();
   try {

@@ -1,7 +1,8 @@
 import { isRemote } from '../errors.ts';
 import type { NodeLeases } from '../ports.ts';
+import { listAll } from './list-watch.ts';
 import type { Transport } from './transport.ts';
-import { objectAt, timeAt } from './wire.ts';
+import { objectAt, readMeta, timeAt } from './wire.ts';
 
 const NODE_LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
 
@@ -16,6 +17,15 @@ export async function nodeExists(transport: Transport, node: string, signal: Abo
     if (isRemote(error, 'NotFound')) return false;
     throw error;
   }
+}
+
+/** When each Lease of a node was last renewed, ms since the epoch: for a command that asks about many nodes. */
+export async function allRenewals(transport: Transport, signal: AbortSignal): Promise<Map<string, number>> {
+  const read = (object: unknown): [string, number] => [
+    readMeta(object).name,
+    timeAt(objectAt(objectAt(object)['spec'])['renewTime']) ?? 0,
+  ];
+  return new Map(await listAll({ transport, resource: 'leases', path: NODE_LEASES, selectors: {}, read }, signal));
 }
 
 /** The Leases that kubelets renew every 10 s. They are read one by one: a watch would bring every heartbeat. */

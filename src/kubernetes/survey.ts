@@ -11,14 +11,18 @@ const SYSTEM = '/namespaces/kube-system';
 /** How kubeadm and kOps mark the pods of kube-controller-manager. */
 const CONTROLLER_MANAGER_LABELS = ['component=kube-controller-manager', 'k8s-app=kube-controller-manager'];
 
-/** The user that the API server takes us for. */
-export async function whoAmI(transport: Transport, signal: AbortSignal): Promise<string> {
+/** The user that the API server takes us for, and its groups. */
+export async function whoAmI(
+  transport: Transport,
+  signal: AbortSignal,
+): Promise<{ readonly username: string; readonly groups: readonly string[] }> {
   const version = 'authentication.k8s.io/v1';
   const resource = 'selfsubjectreviews';
   const body = { apiVersion: version, kind: 'SelfSubjectReview' };
   const request: ApiRequest = { verb: 'create', resource, path: `/apis/${version}/${resource}`, body };
   const status = objectAt(objectAt(await transport.call(request, signal))['status']);
-  return textAt(objectAt(status['userInfo'])['username']);
+  const { username, groups } = objectAt(status['userInfo']);
+  return { username: textAt(username), groups: textsAt(groups) };
 }
 
 /** Every role and binding. */

@@ -2,6 +2,7 @@ import { isRemote } from '../errors.ts';
 import type { TokenSecrets } from '../ports.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 import {
+  formatTime,
   PUBLISHING_UNTIL,
   readTokenSecret,
   secretNameOfToken,
@@ -10,9 +11,9 @@ import {
   TOKEN_SECRET_TYPE,
   type TokenRecord,
 } from '../tokens/token-secret.ts';
-import { listWatch } from './list-watch.ts';
+import { allPages, listWatch } from './list-watch.ts';
 import type { Transport } from './transport.ts';
-import { listAt, objectAt, readMeta, textMapAt } from './wire.ts';
+import { objectAt, readMeta, textMapAt } from './wire.ts';
 
 const PATH = `/api/v1/namespaces/${TOKEN_NAMESPACE}/secrets`;
 const RESOURCE = 'secrets';
@@ -50,13 +51,17 @@ export function tokenSecrets(transport: Transport): TokenSecrets {
       throw error;
     }
   };
+  const patch = async (
+    { id, uid }: TokenRecord,
+    change: { readonly metadata?: object; readonly stringData?: object },
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const body = { ...change, metadata: { ...change.metadata, uid } };
+    const contentType = 'application/merge-patch+json';
+    await transport.call({ verb: 'patch', resource: RESOURCE, path: path(id), contentType, body }, signal);
+  };
   return {
-    list: async (signal) => {
-      const answer = await transport.call({ verb: 'list', resource: RESOURCE, path: PATH, query: SELECTORS }, signal);
-      return listAt(objectAt(answer)['items'])
-        .map((object) => readTokenSecret(readSecret(object)))
-        .filter((record) => record !== undefined);
-    },
+    list: (signal) => allPages(tokenListWatch(transport), signal),
     get: async (id, signal) => {
       const secret = await read(id, signal);
       return secret === undefined ? undefined : readTokenSecret(secret);
@@ -80,18 +85,10 @@ export function tokenSecrets(transport: Transport): TokenSecrets {
       if (record === undefined) throw new TypeError(`${secret.name} came back as no bootstrap token`);
       return record;
     },
-    markPublished: async (record, signal) => {
-      await transport.call(
-        {
-          verb: 'patch',
-          resource: RESOURCE,
-          path: path(record.id),
-          contentType: 'application/merge-patch+json',
-          body: { metadata: { uid: record.uid, annotations: { [PUBLISHING_UNTIL]: null } } },
-        },
-        signal,
-      );
-    },
+    markPublished: (record, signal) =>
+      patch(record, { metadata: { annotations: { [PUBLISHING_UNTIL]: null } } }, signal),
+    setExpiry: (record, expiresAt, signal) =>
+      patch(record, { stringData: { expiration: formatTime(expiresAt) } }, signal),
     remove: async (record, signal) => {
       try {
         await transport.call(

@@ -78,6 +78,12 @@ export function vaultPathOfBinding(binding: Binding): string {
   return binding.kind === 'node' ? `nodes/${binding.node}` : `pools/${binding.pool}`;
 }
 
+/** Those of these tokens that are for this node or pool, whoever made them. */
+export function tokensOf(binding: Binding, tokens: readonly TokenRecord[]): TokenRecord[] {
+  const group = groupOfBinding(binding);
+  return tokens.filter(({ groups }) => groups.includes(group));
+}
+
 /** The Secret of a new token: it may log in and do nothing else (no `signing`), and carries exactly one binding group. */
 export function secretOfToken(fresh: NewToken): TokenSecretParts {
   return {

@@ -1,16 +1,25 @@
+import { z } from 'zod';
 import { RemoteError, isRemote } from '../errors.ts';
 import type { PublicationState, PublishedToken, TokenPublications } from '../ports.ts';
 import { parseToken } from '../tokens/bootstrap-token.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { KeyValue, KvEntry, KvMetadata, KvMetadataSettings } from './key-value.ts';
+import { readAs } from './reply.ts';
 
 const TOKEN_ID = 'token-id';
 /** The version that the token ID was written for. */
 const TOKEN_VERSION = 'token-version';
 const EXPIRES_AT = 'expires-at';
 
+const entrySchema = z.object({
+  token: z.string(),
+  expires_at: z.string(),
+  server: z.string(),
+  ca_certificate: z.string(),
+});
+
 /** The entry as the fetch script of cloud-init reads it. */
-function dataOf(entry: PublishedToken): Record<string, string> {
+function dataOf(entry: PublishedToken): z.infer<typeof entrySchema> {
   return {
     token: entry.token,
     expires_at: entry.expiresAt,
@@ -50,6 +59,13 @@ export class VaultTokenPublications implements TokenPublications {
       tokenId: await this.#tokenIdOf(path, metadata, signal),
       updatedAt: Date.parse(current?.createdTime ?? metadata.updatedTime),
     };
+  }
+
+  async read(path: string, signal: AbortSignal): Promise<PublishedToken | undefined> {
+    const entry = await this.#kv.readData(this.#at(path), signal);
+    if (entry.kind !== 'live') return undefined;
+    const data = readAs(entrySchema, entry.data, `data of ${path}`);
+    return { token: data.token, expiresAt: data.expires_at, server: data.server, caCertificate: data.ca_certificate };
   }
 
   async publish(

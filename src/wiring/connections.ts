@@ -4,13 +4,14 @@ import { readFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { TokenDesk } from '../controllers/token-desk.ts';
 import { ConfigError, messageOf } from '../errors.ts';
-import { type Cluster, connectCluster } from '../kubernetes/kubeconfig.ts';
+import { type Cluster, connectCluster, connectWithToken } from '../kubernetes/kubeconfig.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
-import type { ApiCall } from '../kubernetes/transport.ts';
+import type { ApiCall, Transport } from '../kubernetes/transport.ts';
 import { pairFromFiles } from '../local-ca/files.ts';
 import { localSigner } from '../local-ca/signer.ts';
 import type { CertificateSigner, Log, Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { type BootstrapToken, drawToken } from '../tokens/bootstrap-token.ts';
 import { VaultSession } from '../vault/auth.ts';
 import { VaultCaPair } from '../vault/ca-pair.ts';
 import { type VaultCall, VaultClient } from '../vault/client.ts';
@@ -39,6 +40,17 @@ export function openCluster(config: Config, clock: Clock, { onApiCall }: CallObs
     connections: connections + WATCHES,
     onCall: onApiCall,
   });
+}
+
+/** The same API server, for whoever has this token. Throws ConfigError as `openCluster` does. */
+export function openClusterAs(token: string, config: Config, clock: Clock, { onApiCall }: CallObservers): Transport {
+  const { kubeconfig, timeout } = config.kubernetes;
+  return connectWithToken(kubeconfig, token, { clock, timeoutMs: timeout, connections: 1, onCall: onApiCall });
+}
+
+/** A token that nobody has, drawn from the host's randomness. */
+export function freshToken(): BootstrapToken {
+  return drawToken((count) => randomBytes(count));
 }
 
 /** Vault, logged in when it is first needed. */

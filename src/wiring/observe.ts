@@ -86,7 +86,7 @@ async function observeCluster(options: ObserveOptions, signal: AbortSignal): Pro
   ]);
   if (!clock.known && !self.known) return { known: false, why: self.why };
   const classes = accessClasses(Object.keys(config.pools));
-  const user = self.known && self.value === serviceUser ? undefined : requesterOf(serviceUser);
+  const user = self.known && self.value.username === serviceUser ? undefined : requesterOf(serviceUser);
   const needed = neededRights({
     controllers: runningControllers(config),
     observes: config.mode === 'observe',

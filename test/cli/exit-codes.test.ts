@@ -28,6 +28,7 @@ const REMOTE: Readonly<Record<RemoteErrorCode, number>> = {
 const REFUSED: Readonly<Record<RefusedCode, number>> = {
   NotFound: 3,
   AlreadyExists: 4,
+  Declined: 1,
   AuthorityUnusable: 1,
   CertificateNotAsPlanned: 1,
 };
@@ -69,6 +70,7 @@ describe('cli/exit-codes', () => {
       conflict: 4,
       unavailable: 5,
       forbidden: 6,
+      partly: 7,
       ailing: 10,
       sick: 11,
       interrupted: 130,

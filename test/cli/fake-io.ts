@@ -17,11 +17,16 @@ export async function ran(
   args: readonly string[],
   env: Io['env'] = {},
   interrupted: AbortSignal = new AbortController().signal,
+  terminal: Partial<Pick<Io, 'input' | 'ask' | 'draws'>> = {},
 ): Promise<Ran> {
   let [out, err] = ['', ''];
   const code = await runProgram(program, args, {
     out: (text) => void (out += text),
     err: (text) => void (err += text),
+    input: () => Promise.resolve(''),
+    ask: () => Promise.resolve(undefined),
+    draws: false,
+    ...terminal,
     env,
     interrupted,
   });

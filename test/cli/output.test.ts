@@ -5,32 +5,9 @@ import { formatJson, formatOption, formatTable, formatYaml } from '../../src/cli
 import { bootstrapKubeconfig, describeToken, stateOfToken, tokenTable } from '../../src/cli/token-output.ts';
 import { UsageError } from '../../src/errors.ts';
 import type { TokenRecord } from '../../src/tokens/token-secret.ts';
+import { NOW, tokenRecord as token } from '../support/token-records.ts';
 
-const NOW = Date.UTC(2027, 0, 31, 12);
 const SECRET = '0123456789abcdef';
-
-function token(change: Partial<TokenRecord> = {}): TokenRecord {
-  return {
-    id: 'abcdef',
-    uid: 'uid-1',
-    resourceVersion: '1',
-    description: 'first of its kind',
-    groups: ['system:bootstrappers:node:worker-1'],
-    binding: { kind: 'node', node: 'worker-1' },
-    expiresAt: NOW + 3_600_000,
-    authenticates: true,
-    beingDeleted: false,
-    ours: true,
-    publishingUntil: undefined,
-    vaultPath: 'nodes/worker-1',
-    issuedAt: NOW,
-    uses: undefined,
-    replacesLive: false,
-    reentry: false,
-    addresses: [],
-    ...change,
-  };
-}
 
 describe('cli/output', () => {
   it('pads the columns of a table to their widest cell, and ends no line with a blank', () => {

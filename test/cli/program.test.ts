@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { DEFAULT_CONFIG, RUN_OPTIONS, SHARED_OPTIONS } from '../../src/cli/settings.ts';
@@ -21,27 +22,30 @@ describe('cli/program: help', () => {
     [SERVICE, ['node', 'ban'], [...SHARED, '<name>', '--reason']],
     [SERVICE, ['node', 'unban'], [...SHARED, '<name>']],
     [SERVICE, ['doctor'], [...SHARED, '--service-user', '--output', 'kube-system:kubelet-bootstrap']],
-    [TOKENS, [], ['issue', 'list', 'show', 'revoke', 'Exit codes: 0 done']],
+    [
+      TOKENS,
+      [],
+      'issue,list,show,verify,generate,extend,rotate,revoke,report-stolen,--version,Exit codes: 0 done'.split(','),
+    ],
     [
       TOKENS,
       ['issue'],
       [
         ...SHARED,
-        '--for-node',
-        '--pool',
-        '--ttl',
-        '--description',
-        '--uses',
-        '--address',
-        '--replace',
+        ...'--for-node,--nodes,--pool,--ttl,--description,--uses,--count,--address,--replace,--dry-run'.split(','),
         '--show-secret',
         '--output',
-        'Example:',
+        'Examples:',
       ],
     ],
-    [TOKENS, ['list'], [...SHARED, '--show-secret', '--output']],
+    [TOKENS, ['list'], [...SHARED, '--for-node', '--pool', '--expired', '--usable', '--show-secret', '--output']],
     [TOKENS, ['show'], [...SHARED, '<id>', '--show-secret', '--output']],
-    [TOKENS, ['revoke'], [...SHARED, '[ids...]', '--for-node', '--pool']],
+    [TOKENS, ['verify'], [...SHARED, '<id>', '--output']],
+    [TOKENS, ['generate'], ['writes nothing']],
+    [TOKENS, ['extend'], [...SHARED, '<id>', '--ttl', '--shorten']],
+    [TOKENS, ['rotate'], [...SHARED, '--for-node', '--pool', '--ttl', '--show-secret', '--output']],
+    [TOKENS, ['revoke'], [...SHARED, '[ids...]', '--for-node', '--pool', '--all-expired', '--yes']],
+    [TOKENS, ['report-stolen'], [...SHARED, '<id>', '--output']],
   ];
   for (const [program, command, words] of HELP) {
     it(`of ${[program, ...command].join(' ')} goes to stdout and names everything`, async () => {
@@ -87,16 +91,31 @@ describe('cli/program: wrong command lines end with 2, say why on stderr and pri
     [
       TOKENS,
       ['issue', '--for-node', 'a', '-o', 'text'],
-      /-o text: must be one of token, json, yaml, bootstrap-kubeconfig/,
+      /-o text: must be one of token, json, yaml, join, bootstrap-kubeconfig/,
     ],
     [TOKENS, ['issue', '--for-node', 'a', '--ttl', '10'], /--ttl 10: is no duration/],
     [TOKENS, ['issue', '--for-node', 'a', '--ttl', '59s'], /--ttl 59s: a token lives for a minute at least/],
     [TOKENS, ['issue', '--for-node', 'a', '--ttl', '8761h'], /8760h at most/],
     [TOKENS, ['issue', 'worker-1'], /too many arguments/],
-    [TOKENS, ['list', '-o', 'token'], /-o token: must be one of text, json, yaml/],
+    [TOKENS, ['list', '-o', 'token'], /-o token: must be one of text, wide, json, yaml/],
+    [TOKENS, ['list', '--for-node', 'a', '--pool', 'b'], /say either --for-node or --pool/],
+    [TOKENS, ['list', '--expired', '--usable'], /say either --expired or --usable/],
+    [TOKENS, ['issue', '--nodes', 'f', '-o', 'bootstrap-kubeconfig'], /must be one of text, token, json, yaml, join/],
+    [TOKENS, ['issue', '--nodes', 'f', '--for-node', 'a'], /say either --nodes or --for-node/],
+    [TOKENS, ['issue', '--nodes', 'f', '--pool', 'a'], /say either --nodes or --pool/],
+    [TOKENS, ['issue', '--nodes', 'f', '--address', '10.0.0.1'], /say either --nodes or --address/],
+    [TOKENS, ['issue', '--nodes', 'f', '--count', '2'], /say either --nodes or --count/],
+    [TOKENS, ['extend', 'abcdef'], /required option '--ttl <duration>' not specified/],
+    [TOKENS, ['extend', 'abcdef', '--ttl', '1d'], /--ttl 1d: is no duration/],
+    [TOKENS, ['extend', 'abc', '--ttl', '1h'], /a token ID is six characters/],
+    [TOKENS, ['rotate', '-o', 'text'], /-o text: must be one of token, json, yaml, join, bootstrap-kubeconfig/],
+    [TOKENS, ['verify', 'abc'], /a token ID is six characters/],
+    [TOKENS, ['verify', 'abcdef', '-o', 'yaml'], /-o yaml: must be one of text, json/],
+    [TOKENS, ['report-stolen', 'abc'], /a token ID is six characters/],
+    [TOKENS, ['generate', 'abcdef'], /too many arguments/],
     [TOKENS, ['show'], /missing required argument 'id'/],
     [TOKENS, ['show', 'abc'], /a token ID is six characters/],
-    [TOKENS, ['revoke'], /name token IDs, or --for-node, or --pool/],
+    [TOKENS, ['revoke'], /name token IDs, or --for-node, or --pool, or --all-expired/],
     [TOKENS, ['revoke', '--for-node', 'a', '--pool', 'b'], /say either --for-node or --pool/],
     [TOKENS, ['revoke', 'abcdef', 'ABCDEF'], /a token ID is six characters/],
   ];
@@ -110,11 +129,61 @@ describe('cli/program: wrong command lines end with 2, say why on stderr and pri
   }
 
   it('never repeats the secret of a whole token that was given for an ID', async () => {
-    for (const command of ['show', 'revoke']) {
+    for (const command of ['show', 'revoke', 'verify', 'report-stolen']) {
       const { code, err } = await ran(TOKENS, [command, 'abcdef.0123456789abcdef']);
       expect(code).to.equal(2);
       expect(err).to.not.include('0123456789abcdef');
     }
+  });
+});
+
+describe('cli/program: without a config', () => {
+  it('both programs print the version of the package', async () => {
+    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    const { version } = JSON.parse(text) as { version: string };
+    for (const program of [SERVICE, TOKENS] as const) {
+      expect(await ran(program, ['--version'])).to.deep.equal({ code: 0, out: `${version}\n`, err: '' });
+    }
+  });
+
+  it('bootstrap-token generate prints a token, another one each time', async () => {
+    const runs = [await ran(TOKENS, ['generate']), await ran(TOKENS, ['generate'])];
+    for (const { code, out, err } of runs) {
+      expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+      expect(out).to.match(/^[a-z0-9]{6}\.[a-z0-9]{16}\n$/);
+    }
+    expect(runs[0]?.out).not.to.equal(runs[1]?.out);
+  });
+});
+
+describe('cli/program: nodes file', () => {
+  const issue = (path: string, input = ''): ReturnType<typeof ran> =>
+    withFile(LEAST, (config) =>
+      ran(TOKENS, ['issue', '--nodes', path, '--config', config], {}, undefined, {
+        input: () => Promise.resolve(input),
+      }),
+    );
+
+  it('that is wrong ends with 2 and every problem with its line, before anything is reached', async () => {
+    const { code, out, err } = await issue('-', 'worker-1\nWorker-2\nworker-1\nworker-3,1d\n');
+    expect({ code, out }).to.deep.equal({ code: 2, out: '' });
+    expect(err).to.equal(
+      'bootstrap-token: stdin: 3 problems\n' +
+        '  line 2: "Worker-2": a node name is a lower-case DNS name of at most 251 characters\n' +
+        '  line 3: node worker-1 stands in line 1 already\n' +
+        '  line 4: ttl "1d": is no duration such as 30m or 1h30m\n',
+    );
+  });
+
+  it('that is empty or not there ends with 2 and its name', async () => {
+    expect(await issue('-', '# none\n\n')).to.deep.equal({
+      code: 2,
+      out: '',
+      err: 'bootstrap-token: stdin: there is no node in it\n',
+    });
+    const { code, err } = await issue('/nowhere/nodes.csv');
+    expect(code).to.equal(2);
+    expect(err).to.include('--nodes /nowhere/nodes.csv: ENOENT');
   });
 });
 
@@ -126,7 +195,11 @@ describe('cli/program: config', () => {
     [TOKENS, ['issue', '--for-node', 'a']],
     [TOKENS, ['list']],
     [TOKENS, ['show', 'abcdef']],
+    [TOKENS, ['verify', 'abcdef']],
+    [TOKENS, ['extend', 'abcdef', '--ttl', '1h']],
+    [TOKENS, ['rotate', '--for-node', 'a']],
     [TOKENS, ['revoke', 'abcdef']],
+    [TOKENS, ['report-stolen', 'abcdef']],
   ];
   for (const [program, args] of COMMANDS) {
     it(`of ${[program, ...args].join(' ')} that is not there ends with 2 and its name`, async () => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from 'mocha';
 import { PUBLISHING_MS } from '../../src/controllers/token-desk.ts';
 import { RefusedError, RemoteError } from '../../src/errors.ts';
 import { formatToken } from '../../src/tokens/bootstrap-token.ts';
+import type { TokenRecord } from '../../src/tokens/token-secret.ts';
 import { remoteError } from '../support/memory-ports.ts';
 import { HOUR, NODE, NODE_PATH, POOL, POOL_PATH, TokenWorld } from './token-world.ts';
 import { failureOf, never } from './world.ts';
@@ -196,6 +197,103 @@ describe('controllers/token-desk', () => {
       await world.desk.revoke(first.record, never);
       expect(world.publications.fetched(POOL_PATH)).to.equal(formatToken(second.token));
       expect(world.secrets.ids()).to.deep.equal([second.token.id]);
+    });
+  });
+
+  describe('replace', () => {
+    it('issues first and answers what is to be revoked then', async () => {
+      const first = await world.desk.issue(request, never);
+      world.writes();
+      const { token, predecessors } = await world.desk.replace(request, never);
+      expect(world.writes()).to.deep.equal([
+        `create token ${token.id}`,
+        `publish ${NODE_PATH}`,
+        `mark token ${token.id}`,
+      ]);
+      expect(predecessors.map(({ id }) => id)).to.deep.equal([first.token.id]);
+      expect(world.publications.fetched(NODE_PATH)).to.equal(formatToken(token));
+      for (const record of predecessors) await world.desk.revoke(record, never);
+      expect(world.publications.fetched(NODE_PATH)).to.equal(formatToken(token));
+      expect(world.secrets.ids()).to.deep.equal([token.id]);
+    });
+
+    for (const call of ['create token', 'publish']) {
+      it(`that fails at "${call}" leaves the node its token`, async () => {
+        const { token } = await world.desk.issue(request, never);
+        world.calls.fail(call, remoteError('Unavailable'));
+        await failureOf(world.desk.replace(request, never));
+        expect(world.publications.fetched(NODE_PATH)).to.equal(formatToken(token));
+        expect(world.secrets.ids()).to.deep.equal([token.id]);
+      });
+    }
+
+    it('twice at the same time leaves one that works', async () => {
+      await world.desk.issue(request, never);
+      const replaced = await Promise.allSettled([
+        world.desk.replace(request, never),
+        world.desk.replace(request, never),
+      ]);
+      const done = replaced.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      expect(done).to.have.length(1);
+      for (const record of done[0]?.predecessors ?? []) await world.desk.revoke(record, never);
+      expect(world.secrets.ids()).to.deep.equal([done[0]?.token.id]);
+      expect(world.publications.fetched(NODE_PATH)?.slice(0, 6)).to.equal(done[0]?.token.id);
+    });
+  });
+
+  describe('extend', () => {
+    const held = async (): Promise<TokenRecord> => {
+      const { token } = await world.desk.issue(request, never);
+      world.writes();
+      return world.secrets.record(token.id) as TokenRecord;
+    };
+
+    it('tells the cluster first, then Vault, and the token stays the same', async () => {
+      const record = await held();
+      const token = world.publications.fetched(NODE_PATH);
+      expect(await world.desk.extend(record, world.clock.now() + 3 * HOUR, never)).to.equal(true);
+      expect(world.writes()).to.deep.equal([`set expiry ${record.id}`, `publish ${NODE_PATH}`]);
+      await world.clock.advance(2 * HOUR);
+      expect(world.publications.fetched(NODE_PATH)).to.equal(token);
+      expect(world.secrets.record(record.id)?.expiresAt).to.equal(world.clock.now() + HOUR);
+      await world.clock.advance(HOUR);
+      expect(world.publications.fetched(NODE_PATH)).to.equal(undefined);
+    });
+
+    it('that makes it shorter tells Vault first', async () => {
+      const record = await held();
+      await world.desk.extend(record, world.clock.now() + HOUR / 2, never);
+      expect(world.writes()).to.deep.equal([`publish ${NODE_PATH}`, `set expiry ${record.id}`]);
+    });
+
+    it('that failed half-way can be repeated', async () => {
+      const record = await held();
+      const expiresAt = world.clock.now() + 3 * HOUR;
+      world.calls.fail('publish', remoteError('Unavailable'));
+      await failureOf(world.desk.extend(record, expiresAt, never));
+      expect(world.publications.fetched(NODE_PATH)?.slice(0, 6)).to.equal(record.id);
+      expect(await world.desk.extend(record, expiresAt, never)).to.equal(true);
+    });
+
+    it('of the predecessor in a pool leaves the current token where it is', async () => {
+      const first = await world.desk.issue({ binding: POOL, lifetimeMs: HOUR }, never);
+      const second = await world.desk.issue({ binding: POOL, lifetimeMs: HOUR }, never);
+      const record = world.secrets.record(first.token.id) as TokenRecord;
+      expect(await world.desk.extend(record, world.clock.now() + 3 * HOUR, never)).to.equal(false);
+      expect(world.publications.fetched(POOL_PATH)).to.equal(formatToken(second.token));
+      expect(world.secrets.record(first.token.id)?.expiresAt).to.equal(world.clock.now() + 3 * HOUR);
+    });
+
+    it('is refused of one that is over, and of one that is being issued', async () => {
+      const record = await held();
+      const publishingUntil = world.clock.now() + 1;
+      const issuing = await failureOf(world.desk.extend({ ...record, publishingUntil }, 0, never));
+      expect(issuing).to.include({ code: 'AlreadyExists' });
+      await world.clock.advance(HOUR);
+      expect(await failureOf(world.desk.extend(record, world.clock.now() + HOUR, never))).to.include({
+        code: 'NotFound',
+      });
+      expect(world.writes()).to.deep.equal([]);
     });
   });
 });

@@ -28,11 +28,11 @@ describe('what bootstrap-token refuses, and what it does when a server refuses i
     ];
     it('is refused, each with its exit code and reason, and nothing is written', async () => {
       // Others' tokens come to their end meanwhile.
-      const list = async (): Promise<string> =>
-        (await cli().run(['list'])).stdout
-          .split('\n')
-          .filter((line) => line.includes('cli-'))
-          .join('\n');
+      const list = async (): Promise<string[]> => {
+        const { stdout } = await cli().run(['list', '-o', 'json']);
+        const listed = JSON.parse(stdout) as { id: string; vaultPath?: string; expiresAt: string }[];
+        return listed.flatMap(({ id, vaultPath, expiresAt }) => (vaultPath === undefined ? [] : `${id} ${expiresAt}`));
+      };
       const before = await list();
       const refused = await Promise.all(rows.map(([, args]) => cli().run(['issue', ...args])));
       for (const [index, [what, , code, reason]] of rows.entries()) {
@@ -40,7 +40,7 @@ describe('what bootstrap-token refuses, and what it does when a server refuses i
         expect({ code: ended, stdout }, what).to.deep.equal({ code, stdout: '' });
         expect(stderr, what).to.include(reason);
       }
-      expect(await list()).to.equal(before);
+      expect(await list()).to.deep.equal(before);
       expect((await cli().shelf.entry('nodes/cli-7')).metadata).to.equal(undefined);
     });
   });

@@ -111,7 +111,7 @@ describe('kubernetes/survey', () => {
 
   it('asks who it is', async () => {
     fixture.server.answer = json(201, { status: { userInfo: { username: 'jane', groups: ['x'] } } });
-    expect(await whoAmI(fixture.transport(), never)).to.equal('jane');
+    expect(await whoAmI(fixture.transport(), never)).to.deep.equal({ username: 'jane', groups: ['x'] });
     expect(fixture.server.seen[0]).to.include({
       method: 'POST',
       path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',

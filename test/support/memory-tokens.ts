@@ -2,6 +2,7 @@
 import type { PublicationState, PublishedToken, TokenPublications, TokenSecrets } from '../../src/ports.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import {
+  formatTime,
   PUBLISHING_UNTIL,
   readTokenSecret,
   type StoredSecret,
@@ -83,6 +84,14 @@ export class MemoryTokenSecrets implements TokenSecrets {
     this.store({ ...stored, annotations }, stored.uid);
   }
 
+  async setExpiry(record: TokenRecord, expiresAt: number, signal: AbortSignal): Promise<void> {
+    await this.#calls.begin('set expiry', record.id, signal);
+    const stored = this.#stored.get(record.id);
+    if (stored === undefined) throw remoteError('NotFound');
+    if (stored.uid !== record.uid) throw remoteError('Invalid');
+    this.store({ ...stored, data: { ...stored.data, expiration: formatTime(expiresAt) } }, stored.uid);
+  }
+
   async remove(record: TokenRecord, signal: AbortSignal): Promise<void> {
     await this.#calls.begin('remove token', record.id, signal);
     if (this.#stored.get(record.id)?.uid === record.uid) this.delete(record.id);
@@ -138,6 +147,11 @@ export class MemoryPublications implements TokenPublications {
     if (entry === undefined) return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
     const { version, tokenId, updatedAt } = entry;
     return { kind: this.fetched(path) === undefined ? 'gone' : 'live', version, tokenId, updatedAt };
+  }
+
+  async read(path: string, signal: AbortSignal): Promise<PublishedToken | undefined> {
+    await this.#calls.begin('read entry', path, signal);
+    return this.fetched(path) === undefined ? undefined : this.#entries.get(path)?.data;
   }
 
   async publish(

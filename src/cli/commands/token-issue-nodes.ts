@@ -1,0 +1,192 @@
+/** `bootstrap-token issue --nodes`: a token for every node of a file. */
+import { readFile } from 'node:fs/promises';
+import type { Config } from '../../config.ts';
+import { type BatchEnd, type BatchOutcome, issueBatch } from '../../controllers/token-batch.ts';
+import type { NodeRequest } from '../../controllers/token-desk.ts';
+import { isRemote, messageOf, UsageError } from '../../errors.ts';
+import { allRenewals, nodeExists } from '../../kubernetes/leases.ts';
+import type { Transport } from '../../kubernetes/transport.ts';
+import { systemClock } from '../../runtime/clock.ts';
+import { parseToken } from '../../tokens/bootstrap-token.ts';
+import type { TokenRecord } from '../../tokens/token-secret.ts';
+import { EXIT_CODES, exitCodeOf } from '../exit-codes.ts';
+import type { Io } from '../io.ts';
+import { type NodeLine, readNodesFile } from '../nodes-file.ts';
+import { formatJson, formatOption, formatTable, formatYaml } from '../output.ts';
+import { Progress } from '../progress.ts';
+import { loadConfig } from '../settings.ts';
+import { lifetimeOf } from '../token-flags.ts';
+import { inOffice, type Office } from '../token-office.ts';
+import { describeToken, joinLine } from '../token-output.ts';
+import type { IssueFlags } from './token-issue.ts';
+
+/** Vault's adapter has so many connections. */
+const CONCURRENCY = 16;
+const FORMATS = ['text', 'token', 'json', 'yaml', 'join'] as const;
+
+/**
+ * Issues to every node of the file that has no token to fetch; run again it goes on. Answers the exit code: that of
+ * the failure when all failed, `partly` when some did. Throws UsageError with every problem of the file.
+ */
+export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Promise<number> {
+  const format = formatOption(flags.output ?? 'text', FORMATS);
+  const lifetime = flags.ttl === undefined ? undefined : lifetimeOf(flags.ttl);
+  for (const [flag, value] of [
+    ['--for-node', flags.forNode],
+    ['--pool', flags.pool],
+    ['--uses', flags.uses],
+    ['--count', flags.count],
+    ['--address', flags.address],
+  ] as const) {
+    if (value !== undefined) throw new UsageError(`say either --nodes or ${flag}`);
+  }
+  const config = await loadConfig(flags, io);
+  const lines = await readLines(path, io);
+  return inOffice(config, io, async (office) => {
+    const { desk, secrets } = office;
+    const known = await secrets.list(io.interrupted);
+    const renewedAt = flags.replace === true ? () => Promise.resolve(undefined) : await livingNodes(office, io);
+    const progress = new Progress(lines.length, io, systemClock);
+    const requests = lines.map(({ node, lifetimeMs, addresses }): NodeRequest => ({
+      binding: { kind: 'node', node },
+      lifetimeMs: lifetimeMs ?? lifetime ?? config.minter.tokenLifetime,
+      description: flags.description,
+      replacesLive: flags.replace === true,
+      addresses,
+    }));
+    const end = await issueBatch(
+      requests,
+      {
+        desk,
+        known,
+        renewedAt,
+        concurrency: CONCURRENCY,
+        replace: flags.replace === true,
+        dryRun: flags.dryRun === true,
+        onOutcome: (node, outcome) => progress.step(outcome.kind, remarkOn(node, outcome)),
+      },
+      io.interrupted,
+    );
+    progress.end();
+    io.out(await formatBatch(lines, end, format, flags, office, io));
+    return conclude(lines, end, io);
+  });
+}
+
+async function readLines(path: string, io: Io): Promise<readonly NodeLine[]> {
+  const name = path === '-' ? 'stdin' : path;
+  let text: string;
+  try {
+    text = path === '-' ? await io.input() : await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--nodes ${name}: ${messageOf(error)}`, { cause: error });
+  }
+  const { nodes, problems } = readNodesFile(text);
+  if (problems.length > 0) {
+    const listed = problems.map(({ line, message }) => `\n  line ${line}: ${message}`).join('');
+    throw new UsageError(`${name}: ${problems.length} problem${problems.length === 1 ? '' : 's'}${listed}`);
+  }
+  if (nodes.length === 0) throw new UsageError(`${name}: there is no node in it`);
+  return nodes;
+}
+
+/** Answers of a node when its Lease was renewed, if it is alive (DESIGN D9). All Leases are read at once. */
+async function livingNodes(
+  { transport, config }: { readonly transport: Transport; readonly config: Config },
+  io: Io,
+): Promise<(node: string, signal: AbortSignal) => Promise<number | undefined>> {
+  let renewals = new Map<string, number>();
+  try {
+    renewals = await allRenewals(transport, io.interrupted);
+  } catch (error) {
+    if (!isRemote(error, 'Forbidden')) throw error;
+    io.err(`which nodes are alive could not be seen: ${error.message}\n`);
+  }
+  return async (node, signal) => {
+    const renewedAt = renewals.get(node);
+    if (renewedAt === undefined || renewedAt + config.approver.staleAfter <= systemClock.now()) return undefined;
+    return (await nodeExists(transport, node, signal)) ? renewedAt : undefined;
+  };
+}
+
+/** What somebody should read of this node while it goes on. */
+function remarkOn(node: string, outcome: BatchOutcome): string | undefined {
+  if (outcome.kind === 'failed') return `node ${node}: ${messageOf(outcome.error)}`;
+  if (outcome.kind === 'alive') return `node ${node} is alive and got no token; --replace issues one all the same`;
+  return undefined;
+}
+
+interface Done {
+  readonly node: string;
+  readonly state: 'issued' | 'kept';
+  readonly record: TokenRecord;
+}
+
+/** The tokens that are there now, in the order of the file. */
+async function formatBatch(
+  lines: readonly NodeLine[],
+  { outcomes }: BatchEnd,
+  format: (typeof FORMATS)[number],
+  flags: IssueFlags,
+  { desk, secrets }: Office,
+  io: Io,
+): Promise<string> {
+  const done = lines.flatMap(({ node }): Done[] => {
+    const outcome = outcomes.get(node);
+    if (outcome?.kind === 'issued') return [{ node, state: 'issued', record: outcome.issued.record }];
+    return outcome?.kind === 'kept' ? [{ node, state: 'kept', record: outcome.record }] : [];
+  });
+  if (flags.dryRun === true) return dryRunTable(lines, outcomes);
+  const secretOf = async ({ node, record }: Done): Promise<string | undefined> => {
+    const outcome = outcomes.get(node);
+    if (outcome?.kind === 'issued') return outcome.issued.token.secret;
+    return secrets.reveal(record.id, io.interrupted);
+  };
+  const now = systemClock.now();
+  if (format === 'text') {
+    const rows = done.map(({ node, state, record }) => {
+      const { id, expiresAt } = describeToken(record, undefined, now);
+      return [node, state, String(id), String(expiresAt)];
+    });
+    return formatTable(['NODE', 'TOKEN', 'ID', 'EXPIRES'], rows);
+  }
+  const asked = format === 'token' || format === 'join' || flags.showSecret === true;
+  const shown: { readonly done: Done; readonly secret: string | undefined }[] = [];
+  for (const each of done) shown.push({ done: each, secret: asked ? await secretOf(each) : undefined });
+  const tokens = shown.flatMap(({ done: { record }, secret }) => parseToken(`${record.id}.${secret}`) ?? []);
+  if (format === 'token') return tokens.map(({ id, secret }) => `${id}.${secret}\n`).join('');
+  if (format === 'join') return tokens.map((token) => joinLine(token, desk.cluster)).join('');
+  const all = shown.map(({ done: { record, state }, secret }) => ({
+    ...describeToken(record, secret, now),
+    state: 'usable',
+    kept: state === 'kept',
+  }));
+  return format === 'json' ? formatJson(all) : formatYaml(all);
+}
+
+function dryRunTable(lines: readonly NodeLine[], outcomes: BatchEnd['outcomes']): string {
+  const words = {
+    wanted: 'would be issued',
+    kept: 'would be kept',
+    alive: 'alive',
+    failed: 'failed',
+    issued: 'issued',
+  };
+  const rows = lines.flatMap(({ node }) => {
+    const outcome = outcomes.get(node);
+    return outcome === undefined ? [] : [[node, words[outcome.kind]]];
+  });
+  return formatTable(['NODE', 'TOKEN'], rows);
+}
+
+function conclude(lines: readonly NodeLine[], { outcomes, gaveUp }: BatchEnd, io: Io): number {
+  const failures = [...outcomes.values()].flatMap((outcome) => (outcome.kind === 'failed' ? [outcome.error] : []));
+  const untried = lines.length - outcomes.size;
+  if (gaveUp !== undefined) {
+    io.err(`given up after too many failures in a row, the last of which was: ${messageOf(gaveUp)}\n`);
+  }
+  if (untried > 0) io.err(`${untried} of ${lines.length} nodes were not tried: the same command goes on with them\n`);
+  if (io.interrupted.aborted) return EXIT_CODES.interrupted;
+  if (failures.length === 0) return EXIT_CODES.ok;
+  return failures.length === outcomes.size ? exitCodeOf(failures.at(-1)) : EXIT_CODES.partly;
+}
