@@ -36,6 +36,7 @@ function issueCommand(program: Command, io: Io, end: (code: number) => void): vo
       '--replace',
       'revoke the tokens that node or pool have, once the new one is there; it may replace a live node',
     )
+    .option('--wrap-ttl <duration>', 'give one-use wrapping tokens for user-data instead of tokens, good for so long')
     .option('--dry-run', 'say what would be issued; write nothing')
     .option('--show-secret', 'do not mask the secret part in json and yaml')
     .option(

@@ -38,6 +38,8 @@ export interface VaultRequest {
   readonly body?: JsonObject;
   /** A 404 is an answer and not an error: KV tells "deleted" from "never written" by its body. */
   readonly absentIsAnswer?: boolean;
+  /** Asks for the answer in a wrapping token that is good once and for so long. */
+  readonly wrapSeconds?: number;
   /** For the few calls of `sys/` that exist in the root namespace alone. */
   readonly rootNamespace?: boolean;
 }
@@ -179,6 +181,7 @@ export class VaultClient {
     return {
       'X-Vault-Request': 'true',
       ...(token === undefined ? {} : { 'X-Vault-Token': token }),
+      ...(request.wrapSeconds === undefined ? {} : { 'X-Vault-Wrap-TTL': `${request.wrapSeconds}s` }),
       ...(this.#namespace === undefined || request.rootNamespace === true
         ? {}
         : { 'X-Vault-Namespace': this.#namespace }),

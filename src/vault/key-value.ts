@@ -17,6 +17,15 @@ export type KvEntry =
   /** Never written, or removed with its metadata. */
   | { readonly kind: 'absent' };
 
+/** An answer of Vault that can be taken once, by whoever has the token. */
+export interface Wrapped {
+  readonly token: string;
+  /** Lets an admin end it without having it. */
+  readonly accessor: string;
+  /** Where it was read, without the namespace: what its taker checks before it unwraps. */
+  readonly creationPath: string;
+}
+
 export interface KvVersion {
   /** RFC 3339. */
   readonly createdTime: string;
@@ -49,6 +58,9 @@ const liveSchema = z.object({
   data: z.object({ data: z.record(z.string(), z.unknown()), metadata: z.object({ version: z.number() }) }),
 });
 const goneSchema = z.object({ data: z.object({ metadata: z.object({ version: z.number() }) }) });
+const wrappedSchema = z.object({
+  wrap_info: z.object({ token: z.string().min(1), accessor: z.string(), creation_path: z.string() }),
+});
 const writtenSchema = z.object({ data: z.object({ version: z.number() }) });
 const listSchema = z.object({ data: z.object({ keys: z.array(z.string()) }) });
 const metadataSchema = z.object({
@@ -87,6 +99,13 @@ export class KeyValue {
       return { kind: 'absent' };
     }
     return { kind: 'gone', version: readAs(goneSchema, reply.body, `data of ${path}`).data.metadata.version };
+  }
+
+  /** What a read answers, in a wrapping token that is good for so long. Throws `NotFound` where nothing was written. */
+  async wrapData(path: string, seconds: number, signal: AbortSignal): Promise<Wrapped> {
+    const reply = await this.#call({ operation: 'kv-read', method: 'GET', wrapSeconds: seconds }, 'data', path, signal);
+    const { wrap_info: wrapped } = readAs(wrappedSchema, reply.body, `wrapped data of ${path}`);
+    return { token: wrapped.token, accessor: wrapped.accessor, creationPath: wrapped.creation_path };
   }
 
   /** Writes if the current version is `checkAndSet` (0: there is none), else throws `Conflict`. Answers the version. */

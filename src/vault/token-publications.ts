@@ -3,7 +3,7 @@ import { RemoteError, isRemote } from '../errors.ts';
 import type { PublicationState, PublishedToken, TokenPublications } from '../ports.ts';
 import { parseToken } from '../tokens/bootstrap-token.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { KeyValue, KvEntry, KvMetadata, KvMetadataSettings } from './key-value.ts';
+import type { KeyValue, KvEntry, KvMetadata, KvMetadataSettings, Wrapped } from './key-value.ts';
 import { readAs } from './reply.ts';
 
 const TOKEN_ID = 'token-id';
@@ -98,6 +98,17 @@ export class VaultTokenPublications implements TokenPublications {
       }
       throw error;
     }
+  }
+
+  /**
+   * The entry of this token in a wrapping token that is good for so long. Throws `Conflict` when another token stands
+   * there: seen after wrapping, so what was wrapped before is this one's.
+   */
+  async wrap(path: string, tokenId: string, seconds: number, signal: AbortSignal): Promise<Wrapped> {
+    const wrapped = await this.#kv.wrapData(this.#at(path), seconds, signal);
+    const { kind, tokenId: standing } = await this.state(path, signal);
+    if (kind === 'live' && standing === tokenId) return wrapped;
+    throw this.#conflict(path, `token ${tokenId} does not stand there any more`);
   }
 
   async withdraw(path: string, signal: AbortSignal): Promise<void> {

@@ -10,7 +10,7 @@ import { candidates } from '../../scripts/servers/binaries.ts';
 import { CLOUD_INIT, newMachine } from '../support/cloud-init-machine.ts';
 import type { FetchRun, Machine } from '../support/cloud-init-machine.ts';
 import { ENTRY, selfSigned, startFakeVault } from '../support/fake-vault-entry.ts';
-import type { FakeVault } from '../support/fake-vault-entry.ts';
+import type { FakeAnswer, FakeVault } from '../support/fake-vault-entry.ts';
 
 const SCRIPT = join(CLOUD_INIT, 'fetch-bootstrap-token');
 const USER_DATA = join(CLOUD_INIT, 'user-data.yaml');
@@ -162,8 +162,8 @@ describe('fetch-bootstrap-token', () => {
     'a CA that is not there': [{ VAULT_CACERT: '/nonexistent' }, 'VAULT_CACERT has to name'],
     'a path that climbs': [{ KV_PATH: 'kubelet-bootstrap/../nodes/worker-18' }, 'not a plain path'],
     'a node name with a slash': [{ NODE_NAME: 'a/b' }, 'NODE_NAME is not a node name'],
-    'two credentials': [{ TOKEN_FILE: '/nonexistent' }, 'set either ROLE_ID_FILE and SECRET_ID_FILE, or TOKEN_FILE'],
-    'half a credential': [{ SECRET_ID_FILE: '' }, 'set either ROLE_ID_FILE and SECRET_ID_FILE, or TOKEN_FILE'],
+    'two credentials': [{ TOKEN_FILE: '/nonexistent' }, 'set one credential: WRAPPED_TOKEN_FILE, ROLE_ID_FILE'],
+    'half a credential': [{ SECRET_ID_FILE: '' }, 'set one credential: WRAPPED_TOKEN_FILE, ROLE_ID_FILE'],
     'a deadline with a unit': [{ DEADLINE: '10m' }, 'DEADLINE, SPREAD and MAX_WAIT are whole seconds'],
     'a back-off of nothing': [{ MAX_WAIT: '0' }, 'MAX_WAIT has to be 1 or more'],
     'a key that it does not know': [{ VAULT_SKIP_VERIFY: 'true' }, 'fetch.env line 11: not a known KEY=value'],
@@ -226,6 +226,61 @@ describe('fetch-bootstrap-token', () => {
     const run = machine.run();
     expect(await run.ended).to.equal(3);
     expect(run.output()).to.contain('gave up after 1 attempts, DEADLINE is 10 s: Vault asks to slow down (429)');
+  });
+
+  describe('with a wrapping token', () => {
+    const WHOLE = { status: 200, body: { data: { creation_path: 'secret/data/kubelet-bootstrap/nodes/worker-17' } } };
+
+    beforeEach(() => {
+      delete machine.settings['ROLE_ID_FILE'];
+      delete machine.settings['SECRET_ID_FILE'];
+      machine.settings['WRAPPED_TOKEN_FILE'] = machine.file('wrapped-token', 's.wrapping-token-0123456789');
+    });
+
+    /** Looks and unwraps are answered in this order; answers how many there were. */
+    async function answers(...planned: readonly FakeAnswer[]): Promise<() => number> {
+      let asked = 0;
+      await fakeVault((attempt) => {
+        asked = attempt;
+        return planned[attempt - 1];
+      });
+      return () => asked;
+    }
+
+    it('looks again before it unwraps again, and takes what is still whole', async () => {
+      const asked = await answers({ status: 503 }, WHOLE, { status: 429 }, WHOLE, ENTRY);
+      const run = machine.run();
+      expect(await run.ended, run.output()).to.equal(0);
+      expect(asked()).to.equal(5);
+    });
+
+    it('ends with 9 and says that an answer was lost, when its own unwrap may have used it', async () => {
+      const asked = await answers(WHOLE, { status: 500 }, { status: 400 });
+      const run = machine.run();
+      expect(await run.ended, run.output()).to.equal(9);
+      expect(asked()).to.equal(3);
+      expect(run.output()).to.match(/possible theft: .* was used by somebody \(if not here: an answer was lost\)/);
+      expect(run.output()).not.to.contain('s.wrapping-token');
+      expect(machine.written()).to.deep.equal([]);
+    });
+
+    it('ends with 9 when somebody unwraps between its look and its unwrap', async () => {
+      await answers(WHOLE, { status: 400 });
+      const run = machine.run();
+      expect(await run.ended, run.output()).to.equal(9);
+      expect(run.output()).to.contain('was used by somebody at this moment');
+    });
+
+    it('ends with 4 and asks nobody when the token that it unwrapped before is over', async () => {
+      const asked = await answers(WHOLE, ENTRY);
+      expect(await machine.run().ended).to.equal(0);
+      const written = readFileSync(machine.kubeconfig, 'utf8');
+      machine.file('kubernetes/bootstrap-kubelet.conf', written.replace('until 2999', 'until 2020'));
+      const run = machine.run();
+      expect(await run.ended, run.output()).to.equal(4);
+      expect(run.output()).to.contain('expired at 2020-01-01T00:00:00Z: an admin has to issue a new one');
+      expect(asked()).to.equal(2);
+    });
   });
 
   it('does not follow a redirect, which would take the Vault token along', async () => {

@@ -8,7 +8,7 @@ import { allRenewals, nodeExists } from '../../kubernetes/leases.ts';
 import type { Transport } from '../../kubernetes/transport.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { parseToken } from '../../tokens/bootstrap-token.ts';
-import type { TokenRecord } from '../../tokens/token-secret.ts';
+import { type TokenRecord, vaultPathOfBinding } from '../../tokens/token-secret.ts';
 import { EXIT_CODES, exitCodeOf } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { type NodeLine, readNodesFile } from '../nodes-file.ts';
@@ -18,6 +18,7 @@ import { loadConfig } from '../settings.ts';
 import { lifetimeOf } from '../token-flags.ts';
 import { inOffice, type Office } from '../token-office.ts';
 import { describeToken, joinLine } from '../token-output.ts';
+import { wrap, wrapLifetime, type Wrapping } from '../wrapped-token.ts';
 import type { IssueFlags } from './token-issue.ts';
 
 /** Vault's adapter has so many connections. */
@@ -42,18 +43,20 @@ export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Pr
   }
   const config = await loadConfig(flags, io);
   const lines = await readLines(path, io);
+  const requests = lines.map(({ node, lifetimeMs, addresses }): NodeRequest => ({
+    binding: { kind: 'node', node },
+    lifetimeMs: lifetimeMs ?? lifetime ?? config.minter.tokenLifetime,
+    description: flags.description,
+    replacesLive: flags.replace === true,
+    addresses,
+  }));
+  const shortest = Math.min(...requests.map(({ lifetimeMs }) => lifetimeMs));
+  const wrapMs = wrapLifetime(flags.wrapTtl, format, shortest);
   return inOffice(config, io, async (office) => {
     const { desk, secrets } = office;
     const known = await secrets.list(io.interrupted);
     const renewedAt = flags.replace === true ? () => Promise.resolve(undefined) : await livingNodes(office, io);
     const progress = new Progress(lines.length, io, systemClock);
-    const requests = lines.map(({ node, lifetimeMs, addresses }): NodeRequest => ({
-      binding: { kind: 'node', node },
-      lifetimeMs: lifetimeMs ?? lifetime ?? config.minter.tokenLifetime,
-      description: flags.description,
-      replacesLive: flags.replace === true,
-      addresses,
-    }));
     const end = await issueBatch(
       requests,
       {
@@ -68,7 +71,8 @@ export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Pr
       io.interrupted,
     );
     progress.end();
-    io.out(await formatBatch(lines, end, format, flags, office, io));
+    const asked = { format, wrapMs, showSecret: flags.showSecret === true };
+    io.out(flags.dryRun === true ? dryRunTable(lines, end) : await formatBatch(lines, end, asked, office, io));
     return conclude(lines, end, io);
   });
 }
@@ -122,13 +126,25 @@ interface Done {
   readonly record: TokenRecord;
 }
 
+interface Format {
+  readonly format: (typeof FORMATS)[number];
+  readonly showSecret: boolean;
+  /** Undefined: the tokens themselves. */
+  readonly wrapMs: number | undefined;
+}
+
+interface ShownDone {
+  readonly each: Done;
+  readonly secret: string | undefined;
+  readonly wrapping: Wrapping | undefined;
+}
+
 /** The tokens that are there now, in the order of the file. */
 async function formatBatch(
   lines: readonly NodeLine[],
   { outcomes }: BatchEnd,
-  format: (typeof FORMATS)[number],
-  flags: IssueFlags,
-  { desk, secrets }: Office,
+  { format, showSecret, wrapMs }: Format,
+  { desk, secrets, vault: { publications } }: Office,
   io: Io,
 ): Promise<string> {
   const done = lines.flatMap(({ node }): Done[] => {
@@ -136,12 +152,6 @@ async function formatBatch(
     if (outcome?.kind === 'issued') return [{ node, state: 'issued', record: outcome.issued.record }];
     return outcome?.kind === 'kept' ? [{ node, state: 'kept', record: outcome.record }] : [];
   });
-  if (flags.dryRun === true) return dryRunTable(lines, outcomes);
-  const secretOf = async ({ node, record }: Done): Promise<string | undefined> => {
-    const outcome = outcomes.get(node);
-    if (outcome?.kind === 'issued') return outcome.issued.token.secret;
-    return secrets.reveal(record.id, io.interrupted);
-  };
   const now = systemClock.now();
   if (format === 'text') {
     const rows = done.map(({ node, state, record }) => {
@@ -150,21 +160,40 @@ async function formatBatch(
     });
     return formatTable(['NODE', 'TOKEN', 'ID', 'EXPIRES'], rows);
   }
-  const asked = format === 'token' || format === 'join' || flags.showSecret === true;
-  const shown: { readonly done: Done; readonly secret: string | undefined }[] = [];
-  for (const each of done) shown.push({ done: each, secret: asked ? await secretOf(each) : undefined });
-  const tokens = shown.flatMap(({ done: { record }, secret }) => parseToken(`${record.id}.${secret}`) ?? []);
+  const secretOf = async ({ node, record }: Done): Promise<string | undefined> => {
+    const outcome = outcomes.get(node);
+    if (outcome?.kind === 'issued') return outcome.issued.token.secret;
+    return secrets.reveal(record.id, io.interrupted);
+  };
+  const wrapped = async ({ node, record }: Done): Promise<Wrapping | undefined> => {
+    if (wrapMs === undefined) return undefined;
+    const vaultPath = vaultPathOfBinding({ kind: 'node', node });
+    return wrap({ publications, tokenId: record.id, vaultPath, wrapMs, showSecret }, io.interrupted);
+  };
+  const asked = wrapMs === undefined && (format === 'token' || format === 'join');
+  const show = async (each: Done): Promise<ShownDone> => ({
+    each,
+    secret: asked || showSecret ? await secretOf(each) : undefined,
+    wrapping: await wrapped(each),
+  });
+  const shown: ShownDone[] = [];
+  for (let from = 0; from < done.length; from += CONCURRENCY) {
+    shown.push(...(await Promise.all(done.slice(from, from + CONCURRENCY).map(show))));
+  }
+  if (format === 'token' && wrapMs !== undefined) return shown.map(({ wrapping }) => `${wrapping?.token}\n`).join('');
+  const tokens = shown.flatMap(({ each: { record }, secret }) => parseToken(`${record.id}.${secret}`) ?? []);
   if (format === 'token') return tokens.map(({ id, secret }) => `${id}.${secret}\n`).join('');
   if (format === 'join') return tokens.map((token) => joinLine(token, desk.cluster)).join('');
-  const all = shown.map(({ done: { record, state }, secret }) => ({
+  const all = shown.map(({ each: { record, state }, secret, wrapping }) => ({
     ...describeToken(record, secret, now),
     state: 'usable',
     kept: state === 'kept',
+    ...(wrapping === undefined ? {} : { wrapping: wrapping.shown }),
   }));
   return format === 'json' ? formatJson(all) : formatYaml(all);
 }
 
-function dryRunTable(lines: readonly NodeLine[], outcomes: BatchEnd['outcomes']): string {
+function dryRunTable(lines: readonly NodeLine[], { outcomes }: BatchEnd): string {
   const words = {
     wanted: 'would be issued',
     kept: 'would be kept',

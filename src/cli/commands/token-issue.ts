@@ -14,6 +14,7 @@ import { loadConfig, type SharedFlags } from '../settings.ts';
 import { addressesOf, type BindingFlags, bindingOf, countOf, lifetimeOf, usesOf } from '../token-flags.ts';
 import { inOffice, revokeAll } from '../token-office.ts';
 import { bootstrapKubeconfig, describeToken, joinLine } from '../token-output.ts';
+import { wrapLifetime, type Wrapping, wrapOrRevoke } from '../wrapped-token.ts';
 import { issueForNodes } from './token-issue-nodes.ts';
 
 export interface IssueFlags extends SharedFlags, BindingFlags {
@@ -25,6 +26,7 @@ export interface IssueFlags extends SharedFlags, BindingFlags {
   readonly address?: readonly string[] | undefined;
   readonly replace?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
+  readonly wrapTtl?: string | undefined;
   readonly output?: string | undefined;
   readonly showSecret?: boolean | undefined;
 }
@@ -50,7 +52,9 @@ export async function issue(flags: IssueFlags, io: Io): Promise<number> {
     replacesLive: binding.kind === 'node' && flags.replace === true,
     addresses: addressesOf(flags.address, binding),
   };
-  return inOffice(config, io, async ({ desk, secrets, transport }) => {
+  const wrapMs = wrapLifetime(flags.wrapTtl, format, request.lifetimeMs);
+  if (count > 1 && wrapMs !== undefined) throw new UsageError('--wrap-ttl is for one token: Vault holds only the last');
+  return inOffice(config, io, async ({ desk, secrets, transport, vault: { publications } }) => {
     const signal = io.interrupted;
     const checks = flags.replace !== true && binding.kind === 'node';
     const unseen = checks ? await refuseLive(transport, binding.node, config, signal) : undefined;
@@ -61,15 +65,19 @@ export async function issue(flags: IssueFlags, io: Io): Promise<number> {
       sayDryRun(request, count, io);
       return 0;
     }
-    const issued: IssuedToken[] = [];
+    const issued: HandedOver[] = [];
     const predecessors: TokenRecord[] = [];
+    const showSecret = flags.showSecret === true;
     try {
       for (let made = 0; made < count; made += 1) {
-        issued.push(await issueOne(desk, request, made === 0 && flags.replace === true, predecessors, io));
+        const one = await issueOne(desk, request, made === 0 && flags.replace === true, predecessors, io);
+        const wrapping =
+          wrapMs === undefined ? undefined : await wrapOrRevoke(one, { publications, wrapMs, showSecret }, desk, io);
+        issued.push({ ...one, wrapping });
       }
     } finally {
       // What was issued before one failed is there: it has to be known of.
-      if (issued.length > 0) io.out(formatIssued(issued, format, count > 1, flags.showSecret === true, desk.cluster));
+      if (issued.length > 0) io.out(formatIssued(issued, format, count > 1, showSecret, desk.cluster));
     }
     sayUnseen();
     await revokeAll(desk, predecessors, io);
@@ -92,25 +100,31 @@ async function issueOne(
   return issued;
 }
 
+/** A token as it is handed over: as itself, or wrapped. */
+export interface HandedOver extends IssuedToken {
+  readonly wrapping?: Wrapping | undefined;
+}
+
 /** The tokens in one of the formats: those of several in a row, or as a list. */
 export function formatIssued(
-  tokens: readonly IssuedToken[],
+  tokens: readonly HandedOver[],
   format: Format,
   asList: boolean,
   showSecret: boolean,
   cluster: TokenDesk['cluster'],
 ): string {
   const shown = (): unknown => {
-    const all = tokens.map(({ record, token }) => ({
+    const all = tokens.map(({ record, token, wrapping }) => ({
       ...describeToken(record, showSecret ? token.secret : undefined, systemClock.now()),
       // The record is from before the publication.
       state: 'usable',
+      ...(wrapping === undefined ? {} : { wrapping: wrapping.shown }),
     }));
     return asList ? all : all[0];
   };
   switch (format) {
     case 'token':
-      return tokens.map(({ token }) => `${formatToken(token)}\n`).join('');
+      return tokens.map(({ token, wrapping }) => `${wrapping?.token ?? formatToken(token)}\n`).join('');
     case 'json':
       return formatJson(shown());
     case 'yaml':
