@@ -77,6 +77,14 @@ const auth = z.discriminatedUnion('method', [
       .default('/var/run/secrets/kubernetes.io/serviceaccount/token')
       .describe('Projected service account token, read again at each login'),
   }),
+  z.strictObject({
+    method: z.literal('jwt'),
+    mount: pathSegments.default('jwt').describe('Mount of the JWT auth method, below auth/'),
+    role: z.string().min(1).describe('Role of the JWT auth method'),
+    jwtFile: file
+      .default('/var/run/secrets/kubernetes.io/serviceaccount/token')
+      .describe('Identity token, such as a projected service account token, read again at each login'),
+  }),
 ]);
 
 const vault = z.strictObject({
@@ -88,7 +96,7 @@ const vault = z.strictObject({
   timeout: duration(100, 5 * MINUTE)
     .default(10_000)
     .describe('For one call'),
-  auth: auth.describe('How the service logs in: tokenFile, approle or kubernetes'),
+  auth: auth.describe('How the service logs in: tokenFile, approle, kubernetes or jwt'),
 });
 
 const ca = z.strictObject({

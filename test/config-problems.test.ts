@@ -60,7 +60,7 @@ describe('config: problems', () => {
     ['signer.lifetime.client', '59s', /^"59s" is out of bounds: 1m to 87600h$/],
     ['approver.unboundTokensUntil', '2027-02-30T00:00:00Z', /is no time such as/],
     ['vault.mount', '../sys', /must be segments/],
-    ['vault.auth.method', undefined, /'tokenFile' \| 'approle' \| 'kubernetes'/],
+    ['vault.auth.method', undefined, /'tokenFile' \| 'approle' \| 'kubernetes' \| 'jwt'/],
     ['vault.auth.roleIdFile', '/x', /^is not a key of the config$/],
     ['controllers', [], /at least|Too small/],
     ['cleaner.dryRun', 'yes', /expected boolean/],

@@ -90,17 +90,25 @@ export function appRole(options: AppRoleOptions): LoginMethod {
   };
 }
 
-export interface KubernetesLoginOptions {
-  /** Below `auth/`: `kubernetes`. */
+export interface JwtLoginOptions {
+  /** Below `auth/`: `kubernetes`, `jwt`. */
   readonly mount: string;
   readonly role: string;
-  /** The projected service account token, read at every login. */
+  /** The identity token, such as a projected service account token; read at every login. */
   readonly jwtFile: string;
 }
 
 /** Kubernetes auth: Vault asks the API server whether the service account token is good. */
-export function kubernetesLogin(options: KubernetesLoginOptions): LoginMethod {
-  const name = `Kubernetes auth at auth/${options.mount}, role ${options.role}`;
+export function kubernetesLogin(options: JwtLoginOptions): LoginMethod {
+  return identityLogin(`Kubernetes auth at auth/${options.mount}, role ${options.role}`, options);
+}
+
+/** JWT auth: Vault checks the signature with keys that it has or fetches, and asks nobody whether the bearer still exists. */
+export function jwtLogin(options: JwtLoginOptions): LoginMethod {
+  return identityLogin(`JWT auth at auth/${options.mount}, role ${options.role}`, options);
+}
+
+function identityLogin(name: string, options: JwtLoginOptions): LoginMethod {
   return {
     name,
     login: async (client, signal) => {

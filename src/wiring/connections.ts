@@ -16,7 +16,7 @@ import { VaultSession } from '../vault/auth.ts';
 import { VaultCaPair } from '../vault/ca-pair.ts';
 import { type VaultCall, VaultClient } from '../vault/client.ts';
 import { KeyValue } from '../vault/key-value.ts';
-import { appRole, givenToken, kubernetesLogin, type LoginMethod, tokenFile } from '../vault/login-methods.ts';
+import { appRole, givenToken, jwtLogin, kubernetesLogin, type LoginMethod, tokenFile } from '../vault/login-methods.ts';
 import { VaultTokenPublications } from '../vault/token-publications.ts';
 
 /** What tells the outside of calls. */
@@ -97,6 +97,8 @@ function loginMethod({ auth }: NonNullable<Config['vault']>): LoginMethod {
       return appRole(auth);
     case 'kubernetes':
       return kubernetesLogin(auth);
+    case 'jwt':
+      return jwtLogin(auth);
   }
 }
 

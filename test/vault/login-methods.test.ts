@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'mocha';
 import { expect } from 'chai';
-import { givenToken, kubernetesLogin, tokenFile } from '../../src/vault/login-methods.ts';
+import { givenToken, jwtLogin, kubernetesLogin, tokenFile } from '../../src/vault/login-methods.ts';
 import type { AuthServer } from './auth-server.ts';
 import { type ManualClock, failureOf, until } from './manual-clock.ts';
 import { type SessionFixture, never, read, sessionFixture, tokenUsed } from './session-fixture.ts';
@@ -18,19 +18,21 @@ describe('login methods', () => {
     ({ server, clock, dir, open } = fixture());
   });
 
-  it('logs in to Kubernetes auth with the service account token as it stands in the file now', async () => {
-    const jwtFile = join(dir, 'jwt');
-    await writeFile(jwtFile, 'first.jwt.x\n');
-    const session = open(kubernetesLogin({ mount: 'clusters/one', role: 'kubelet-bootstrap', jwtFile }));
-    await tokenUsed(session);
-    await writeFile(jwtFile, 'second.jwt.x\n');
-    server.alive.clear();
-    await tokenUsed(session);
-    expect(server.bodies('auth/clusters/one/login')).to.deep.equal([
-      { role: 'kubelet-bootstrap', jwt: 'first.jwt.x' },
-      { role: 'kubelet-bootstrap', jwt: 'second.jwt.x' },
-    ]);
-  });
+  for (const [method, login] of Object.entries({ Kubernetes: kubernetesLogin, JWT: jwtLogin })) {
+    it(`logs in to ${method} auth with the identity token as it stands in the file now`, async () => {
+      const jwtFile = join(dir, 'jwt');
+      await writeFile(jwtFile, 'first.jwt.x\n');
+      const session = open(login({ mount: 'clusters/one', role: 'kubelet-bootstrap', jwtFile }));
+      await tokenUsed(session);
+      await writeFile(jwtFile, 'second.jwt.x\n');
+      server.alive.clear();
+      await tokenUsed(session);
+      expect(server.bodies('auth/clusters/one/login')).to.deep.equal([
+        { role: 'kubelet-bootstrap', jwt: 'first.jwt.x' },
+        { role: 'kubelet-bootstrap', jwt: 'second.jwt.x' },
+      ]);
+    });
+  }
 
   it('uses a given token as it is: no login, no renewal, and its refusal stands', async () => {
     server.alive.add('s.admin');
