@@ -160,11 +160,18 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** Ends a program that runs. */
+export interface CutShort {
+  readonly when?: AbortSignal;
+  readonly by?: NodeJS.Signals;
+}
+
 /** Runs one of the two programs to its end, as a user would. */
 export function runProgram(
   program: 'kubelet-bootstrap' | 'bootstrap-token',
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cut: CutShort = {},
 ): Promise<CommandResult> {
   const file = join(SOURCES, program === 'bootstrap-token' ? 'bootstrap-token.ts' : 'main.ts');
   const child = spawn(process.execPath, [file, ...args], {
@@ -175,6 +182,7 @@ export function runProgram(
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  cut.when?.addEventListener('abort', () => child.kill(cut.by));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));

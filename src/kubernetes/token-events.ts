@@ -21,7 +21,7 @@ export async function warnOfToken(transport: Transport, event: TokenEvent, signa
   const body = {
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
-    metadata: { generateName: `${name}.`, namespace: TOKEN_NAMESPACE },
+    metadata: { generateName: `${name}-`, namespace: TOKEN_NAMESPACE },
     eventTime: new Date(event.at).toISOString().replace('Z', '000Z'),
     type: 'Warning',
     reason: event.reason,

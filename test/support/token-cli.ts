@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import type { ControlPlane } from '../../scripts/servers/control-plane.ts';
 import type { OpenBao } from '../../scripts/servers/openbao.ts';
 import { newSupervisor } from '../../scripts/servers/servers.ts';
-import { type CommandResult, configFor, runProgram } from '../../scripts/servers/service.ts';
+import { type CommandResult, configFor, type CutShort, runProgram } from '../../scripts/servers/service.ts';
 import { requireServers } from './servers.ts';
 import { type TokenShelf, tokenShelf } from './token-shelf.ts';
 
@@ -20,7 +20,7 @@ export interface TokenCli {
   /** For files of the test. */
   readonly folder: string;
   /** Runs it with the config, and with the admin's kubeconfig unless another is given. */
-  run(args: readonly string[], env?: Environment, kubeconfig?: string): Promise<CommandResult>;
+  run(args: readonly string[], env?: Environment, kubeconfig?: string, cut?: CutShort): Promise<CommandResult>;
   /** Issues for a node and answers the token. */
   issue(node: string, ...more: string[]): Promise<{ id: string; token: string }>;
   /** Fails when any run so far has said a secret that it was not asked for. */
@@ -51,10 +51,11 @@ export function requireTokenCli(prefix: string, pools: readonly string[]): () =>
     writeFileSync(configFile, stringify(config));
     const said: { readonly text: string; readonly asked: boolean }[] = [];
 
-    const run: TokenCli['run'] = async (args, env, kubeconfig = controlPlane.adminKubeconfig) => {
+    const run: TokenCli['run'] = async (args, env, kubeconfig = controlPlane.adminKubeconfig, cut = {}) => {
       const shared = ['--config', configFile, '--kubeconfig', kubeconfig];
-      const result = await runProgram('bootstrap-token', [...args, ...shared], env);
-      const masked = args[0] !== 'issue' || args.includes('json') || args.includes('yaml');
+      const result = await runProgram('bootstrap-token', [...args, ...shared], env, cut);
+      const masked =
+        !['issue', 'rotate', 'generate'].includes(args[0] ?? '') || args.includes('json') || args.includes('yaml');
       said.push({ text: result.stderr, asked: false });
       said.push({ text: result.stdout, asked: !masked || args.includes('--show-secret') });
       return result;
