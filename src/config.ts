@@ -16,6 +16,7 @@ export interface ConfigOverrides {
   readonly dryRun?: boolean | undefined;
   readonly logLevel?: string | undefined;
   readonly vaultAddress?: string | undefined;
+  readonly vaultCaFile?: string | undefined;
 }
 
 /**
@@ -174,12 +175,13 @@ function crossProblems(raw: unknown): ConfigProblem[] {
 }
 
 function override(raw: unknown, overrides: ConfigOverrides): unknown {
-  const { kubeconfig, controllers, dryRun, logLevel, vaultAddress } = overrides;
+  const { kubeconfig, controllers, dryRun, logLevel, vaultAddress, vaultCaFile } = overrides;
   const set: [string, string, unknown][] = [
     ['kubernetes', 'kubeconfig', kubeconfig],
     ['cleaner', 'dryRun', dryRun],
     ['ops', 'logLevel', logLevel],
     ['vault', 'address', vaultAddress],
+    ['vault', 'caFile', vaultCaFile],
   ];
   if (!isObject(raw)) return raw;
   const merged: Record<string, unknown> = { ...raw, ...(controllers === undefined ? {} : { controllers }) };

@@ -54,12 +54,14 @@ describe('config: what is right', () => {
       dryRun: true,
       logLevel: 'debug',
       vaultAddress: 'https://other.example.org',
+      vaultCaFile: '/other.pem',
     });
     expect(config.kubernetes.kubeconfig).to.equal('/b');
     expect(config.controllers).to.deep.equal(['cleaner']);
     expect(config.cleaner.dryRun).to.equal(true);
     expect(config.ops.logLevel).to.equal('debug');
     expect(config.vault?.address).to.equal('https://other.example.org');
+    expect(config.vault?.caFile).to.equal('/other.pem');
   });
 
   it('leaves the file alone where nothing is set over it', () => {

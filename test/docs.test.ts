@@ -170,7 +170,11 @@ describe('README.md', () => {
   it('lists the flags and environment that several commands have', () => {
     const options = (table: typeof SHARED_OPTIONS | typeof RUN_OPTIONS, where: string): string[][] =>
       Object.values(table).map(({ flag, env, help }) => [code(flag), env === undefined ? '' : code(env), where, help]);
-    const readBy = { VAULT_ADDR: 'every command', VAULT_TOKEN: '`bootstrap-token`, `doctor`' };
+    const readBy = {
+      VAULT_ADDR: 'every command',
+      VAULT_CACERT: 'every command',
+      VAULT_TOKEN: '`bootstrap-token`, `doctor`, `vault setup`',
+    };
     const names = Object.keys(VAULT_ENVIRONMENT) as (keyof typeof VAULT_ENVIRONMENT)[];
     const environment = names.map((name) => ['', code(name), readBy[name], VAULT_ENVIRONMENT[name]]);
     const rows = [...options(SHARED_OPTIONS, 'every command'), ...options(RUN_OPTIONS, '`run`'), ...environment];
@@ -193,9 +197,11 @@ describe('README.md', () => {
   });
 
   it('uses only commands and flags that --help tells of', () => {
-    const lines = README.matchAll(/\b(kubelet-bootstrap|bootstrap-token)(?: --)? ([a-z]+)((?: [^\s`|#]+)*)/g);
-    for (const [line, program, name, rest = ''] of lines) {
-      const found = commands.find((each) => each.program === program && each.command.name() === name);
+    const lines = README.matchAll(
+      /\b(kubelet-bootstrap|bootstrap-token)(?: --)?( (?:node|vault))? ([a-z]+)((?: [^\s`|#]+)*)/g,
+    );
+    for (const [line, program = '', group = '', name, rest = ''] of lines) {
+      const found = commands.find((each) => each.program === program + group && each.command.name() === name);
       for (const [flag] of found === undefined ? [] : rest.matchAll(/(?<= )--[a-z-]+/g)) {
         expect(found?.command.helpInformation(), line).to.match(new RegExp(`${flag}\\s`));
       }

@@ -1,5 +1,8 @@
 /** The file of `issue --nodes`: one node a line, or CSV. */
+import { readFile } from 'node:fs/promises';
+import { messageOf, UsageError } from '../errors.ts';
 import { canonicalAddress } from '../policy/addresses.ts';
+import type { Io } from './io.ts';
 import { isHostAddress, problemOfNodeName, readLifetime } from './token-flags.ts';
 
 /** What one line asks for. */
@@ -46,6 +49,24 @@ export function readNodesFile(text: string): NodesFile {
     nodes.push(read);
   }
   return { nodes, problems };
+}
+
+/** The nodes of a file, `-` for stdin. Throws UsageError with every problem of it, and when there is no node in it. */
+export async function loadNodes(path: string, io: Pick<Io, 'input'>): Promise<readonly NodeLine[]> {
+  const name = path === '-' ? 'stdin' : path;
+  let text: string;
+  try {
+    text = path === '-' ? await io.input() : await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--nodes ${name}: ${messageOf(error)}`, { cause: error });
+  }
+  const { nodes, problems } = readNodesFile(text);
+  if (problems.length > 0) {
+    const listed = problems.map(({ line, message }) => `\n  line ${line}: ${message}`).join('');
+    throw new UsageError(`${name}: ${problems.length} problem${problems.length === 1 ? '' : 's'}${listed}`);
+  }
+  if (nodes.length === 0) throw new UsageError(`${name}: there is no node in it`);
+  return nodes;
 }
 
 function readLine(line: number, content: string, report: (message: string) => void): NodeLine {

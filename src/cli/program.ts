@@ -14,6 +14,7 @@ import {
 } from './commands/nodes.ts';
 import { run } from './commands/run.ts';
 import { simulate, type SimulateFlags } from './commands/simulate.ts';
+import { vaultSetup, type VaultSetupFlags } from './commands/vault-setup.ts';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { HELP_END, newProgram, outputOption, type ProgramName, withOptions } from './program-parts.ts';
@@ -74,6 +75,7 @@ export function serviceProgram(io: Io, end: (code: number) => void = () => {}): 
     .addOption(outputOption('text', 'text or json'))
     .action(async (flags: DoctorFlags) => end(await doctor(flags, io)));
   nodeCommands(program, io);
+  vaultCommands(program, io, end);
   return program.addHelpText('after', HELP_END);
 }
 
@@ -94,4 +96,27 @@ function nodeCommands(program: Command, io: Io): void {
   withOptions(node.command('unban <name>'), SHARED_OPTIONS)
     .description('lift the ban')
     .action((name: string, flags: SharedFlags) => unbanNode(name, flags, io));
+}
+
+function vaultCommands(program: Command, io: Io, end: (code: number) => void): void {
+  const vault = program.command('vault').description('mounts, policies and roles in Vault');
+  withOptions(vault.command('setup'), SHARED_OPTIONS)
+    .description('make in Vault what the config and the machines need; run again it changes nothing')
+    .option('--print', 'print the commands that would do it; needs no Vault')
+    .option('--check', 'compare and print what differs; writes nothing')
+    .option('--for-node <name...>', 'nodes that get an AppRole role of their own')
+    .option('--nodes <file>', 'the same for every node of a file, - for stdin, as bootstrap-token issue takes it')
+    .option('--machine-mount <mount>', 'AppRole method that machines log in at, below auth/', 'approle')
+    .option('--secret-id-ttl <duration>', "how long a machine's secret_id can be used; 0: for ever", '720h')
+    .option('--jwt-role <name>', 'role for machines that log in with an identity token of their cloud')
+    .option('--jwt-user-claim <claim>', 'the claim of that token that holds the name of the node')
+    .option('--jwt-audience <audience>', 'the audience that such a token must be for', 'vault')
+    .option('--jwt-mount <mount>', 'JWT method that they log in at, below auth/', 'jwt')
+    .addOption(outputOption('text', 'text or json'))
+    .addHelpText(
+      'after',
+      '\nTakes VAULT_TOKEN, the token of an admin of Vault. Enabled methods are left for you to configure:\n' +
+        'bao write auth/kubernetes/config ..., bao write auth/jwt/config ...',
+    )
+    .action(async (flags: VaultSetupFlags) => end(await vaultSetup(flags, io)));
 }

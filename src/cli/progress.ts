@@ -11,14 +11,16 @@ export class Progress {
   readonly #total: number;
   readonly #io: Pick<Io, 'err' | 'draws'>;
   readonly #clock: Clock;
+  readonly #what: string;
   readonly #counts = new Map<string, number>();
   #done = 0;
   #drawnAt = Number.NEGATIVE_INFINITY;
 
-  constructor(total: number, io: Pick<Io, 'err' | 'draws'>, clock: Clock) {
+  constructor(total: number, io: Pick<Io, 'err' | 'draws'>, clock: Clock, what = 'nodes done') {
     this.#total = total;
     this.#io = io;
     this.#clock = clock;
+    this.#what = what;
   }
 
   /** One more is done, with this outcome; a remark gets a line of its own. */
@@ -53,7 +55,7 @@ export class Progress {
 
   #text(): string {
     const counts = [...this.#counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ');
-    return `${this.#done} of ${this.#total} nodes done${counts === '' ? '' : `: ${counts}`}`;
+    return `${this.#done} of ${this.#total} ${this.#what}${counts === '' ? '' : `: ${counts}`}`;
   }
 }
 

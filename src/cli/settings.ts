@@ -35,8 +35,9 @@ export const RUN_OPTIONS: Readonly<Record<'controllers' | 'dryRun' | 'logLevel',
 };
 
 /** Environment that has no flag: where an admin's own Vault credential comes from. */
-export const VAULT_ENVIRONMENT: Readonly<Record<'VAULT_ADDR' | 'VAULT_TOKEN', string>> = {
+export const VAULT_ENVIRONMENT: Readonly<Record<'VAULT_ADDR' | 'VAULT_CACERT' | 'VAULT_TOKEN', string>> = {
   VAULT_ADDR: 'address of Vault, instead of the one in the config',
+  VAULT_CACERT: "PEM bundle that Vault's certificate is checked with, instead of the one in the config",
   VAULT_TOKEN: 'token for Vault, instead of the login in the config',
 };
 
@@ -61,6 +62,7 @@ export async function loadConfig(flags: RunFlags, io: Io): Promise<Config> {
     dryRun: flags.dryRun,
     logLevel: flags.logLevel ?? io.env['KUBELET_BOOTSTRAP_LOG_LEVEL'],
     vaultAddress: nonEmpty(io.env['VAULT_ADDR']),
+    vaultCaFile: nonEmpty(io.env['VAULT_CACERT']),
   };
   let text: string;
   try {

@@ -18,6 +18,7 @@ export type VaultOperation =
   | 'renew'
   | 'lookup'
   | 'mount'
+  | 'setup'
   | 'health';
 export type VaultOutcome = 'ok' | 'absent' | 'Aborted' | RemoteErrorCode;
 

@@ -1,5 +1,4 @@
 /** `bootstrap-token issue --nodes`: a token for every node of a file. */
-import { readFile } from 'node:fs/promises';
 import type { Config } from '../../config.ts';
 import { type BatchEnd, type BatchOutcome, issueBatch } from '../../controllers/token-batch.ts';
 import type { NodeRequest } from '../../controllers/token-desk.ts';
@@ -11,7 +10,7 @@ import { parseToken } from '../../tokens/bootstrap-token.ts';
 import { type TokenRecord, vaultPathOfBinding } from '../../tokens/token-secret.ts';
 import { EXIT_CODES, exitCodeOf } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
-import { type NodeLine, readNodesFile } from '../nodes-file.ts';
+import { loadNodes, type NodeLine } from '../nodes-file.ts';
 import { formatJson, formatOption, formatTable, formatYaml } from '../output.ts';
 import { Progress } from '../progress.ts';
 import { loadConfig } from '../settings.ts';
@@ -42,7 +41,7 @@ export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Pr
     if (value !== undefined) throw new UsageError(`say either --nodes or ${flag}`);
   }
   const config = await loadConfig(flags, io);
-  const lines = await readLines(path, io);
+  const lines = await loadNodes(path, io);
   const requests = lines.map(({ node, lifetimeMs, addresses }): NodeRequest => ({
     binding: { kind: 'node', node },
     lifetimeMs: lifetimeMs ?? lifetime ?? config.minter.tokenLifetime,
@@ -75,23 +74,6 @@ export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Pr
     io.out(flags.dryRun === true ? dryRunTable(lines, end) : await formatBatch(lines, end, asked, office, io));
     return conclude(lines, end, io);
   });
-}
-
-async function readLines(path: string, io: Io): Promise<readonly NodeLine[]> {
-  const name = path === '-' ? 'stdin' : path;
-  let text: string;
-  try {
-    text = path === '-' ? await io.input() : await readFile(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`--nodes ${name}: ${messageOf(error)}`, { cause: error });
-  }
-  const { nodes, problems } = readNodesFile(text);
-  if (problems.length > 0) {
-    const listed = problems.map(({ line, message }) => `\n  line ${line}: ${message}`).join('');
-    throw new UsageError(`${name}: ${problems.length} problem${problems.length === 1 ? '' : 's'}${listed}`);
-  }
-  if (nodes.length === 0) throw new UsageError(`${name}: there is no node in it`);
-  return nodes;
 }
 
 /** Answers of a node when its Lease was renewed, if it is alive (DESIGN D9). All Leases are read at once. */

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import {
+  adminPolicy,
+  formatPolicy,
+  nodePolicy,
+  parsePolicy,
+  policyDifferences,
+  type PolicyRule,
+  poolPolicy,
+  servicePolicy,
+} from '../../src/vault/setup/policies.ts';
+
+const PLACE = { mount: 'secret', prefix: 'kubelet-bootstrap' };
+const shipped = (name: string): string =>
+  readFileSync(new URL(`../../manifests/vault/${name}.hcl`, import.meta.url), 'utf8');
+
+describe('vault/setup/policies', () => {
+  const policies: Readonly<Record<string, PolicyRule[]>> = {
+    service: servicePolicy(PLACE, 'kubernetes/ca'),
+    admin: adminPolicy(PLACE),
+    node: nodePolicy(PLACE, 'APPROLE_ACCESSOR'),
+    pool: poolPolicy(PLACE, 'POOL'),
+  };
+  for (const [name, rules] of Object.entries(policies)) {
+    it(`makes what manifests/vault/${name}.hcl says, and reads it back`, () => {
+      expect(parsePolicy(shipped(name))).to.deep.equal(rules);
+      expect(parsePolicy(formatPolicy(rules))).to.deep.equal(rules);
+    });
+  }
+
+  it('leaves the CA out where the service signs with something else', () => {
+    expect(servicePolicy(PLACE, undefined).map(({ path }) => path)).not.to.include('secret/data/kubernetes/ca');
+  });
+
+  for (const text of [
+    'path "a" {\n  capabilities = ["read"]\n  denied_parameters = { "x" = [] }\n}',
+    'path "a" { policy = "read" }',
+    'name = "dev"',
+  ]) {
+    it(`does not read ${JSON.stringify(text)}, which says more than it knows of`, () => {
+      expect(parsePolicy(text)).to.equal(undefined);
+    });
+  }
+
+  const one = [{ path: 'a', capabilities: ['read', 'update'] }];
+  const differences: readonly (readonly [string, readonly PolicyRule[], readonly string[]])[] = [
+    ['the same in another order', [{ path: 'a', capabilities: ['update', 'read'] }], []],
+    ['one capability less', [{ path: 'a', capabilities: ['read'] }], ['a allows read, wanted read, update']],
+    [
+      'one too many',
+      [{ path: 'a', capabilities: ['list', 'read', 'update'] }],
+      ['a allows list, read, update, wanted read, update'],
+    ],
+    ['another path besides', [...one, { path: 'b', capabilities: ['read'] }], ['b allows read, wanted nothing']],
+    ['nothing', [], ['a allows nothing, wanted read, update']],
+  ];
+  for (const [what, actual, expected] of differences) {
+    it(`tells what is otherwise: ${what}`, () => {
+      expect(policyDifferences(one, actual)).to.deep.equal(expected);
+    });
+  }
+});
