@@ -4,10 +4,26 @@ import { RefusedError, UsageError } from '../errors.ts';
 import { isNoHost, parseAddress } from '../policy/addresses.ts';
 import { parseDuration } from '../runtime/duration.ts';
 import { type Binding, isNodeName } from '../tokens/binding.ts';
+import type { SharedFlags } from './settings.ts';
 
 export interface BindingFlags {
   readonly forNode?: string | undefined;
   readonly pool?: string | undefined;
+}
+
+/** Those of `issue`, for one node, a pool, or every node of a file. */
+export interface IssueFlags extends SharedFlags, BindingFlags {
+  readonly nodes?: string | undefined;
+  readonly ttl?: string | undefined;
+  readonly description?: string | undefined;
+  readonly uses?: string | undefined;
+  readonly count?: string | undefined;
+  readonly address?: readonly string[] | undefined;
+  readonly replace?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
+  readonly wrapTtl?: string | undefined;
+  readonly output?: string | undefined;
+  readonly showSecret?: boolean | undefined;
 }
 
 const SHORTEST_TTL_MS = 60_000;

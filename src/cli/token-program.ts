@@ -1,7 +1,7 @@
 /** `bootstrap-token`: its commands, options and help. */
 import type { Command } from 'commander';
 import { extend, type ExtendFlags, generate, rotate, type RotateFlags } from './commands/token-change.ts';
-import { issue, type IssueFlags } from './commands/token-issue.ts';
+import { issue } from './commands/token-issue.ts';
 import { list, type ListFlags, show, type ShowFlags } from './commands/token-list.ts';
 import { revoke, type RevokeFlags } from './commands/token-revoke.ts';
 import { reportStolen, type StolenFlags } from './commands/token-stolen.ts';
@@ -9,6 +9,7 @@ import { verify, type VerifyFlags } from './commands/token-verify.ts';
 import type { Io } from './io.ts';
 import { HELP_END, newProgram, outputOption, withOptions } from './program-parts.ts';
 import { SHARED_OPTIONS } from './settings.ts';
+import type { IssueFlags } from './token-flags.ts';
 
 /** The token tool of admins. `end` is told of an exit code that is not 0. */
 export function tokenProgram(io: Io, end: (code: number) => void = () => {}): Command {

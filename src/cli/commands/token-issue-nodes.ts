@@ -14,11 +14,10 @@ import { loadNodes, type NodeLine } from '../nodes-file.ts';
 import { formatJson, formatOption, formatTable, formatYaml } from '../output.ts';
 import { Progress } from '../progress.ts';
 import { loadConfig } from '../settings.ts';
-import { lifetimeOf } from '../token-flags.ts';
+import { type IssueFlags, lifetimeOf } from '../token-flags.ts';
 import { inOffice, type Office } from '../token-office.ts';
 import { describeToken, joinLine } from '../token-output.ts';
 import { wrap, wrapLifetime, type Wrapping } from '../wrapped-token.ts';
-import type { IssueFlags } from './token-issue.ts';
 
 /** Vault's adapter has so many connections. */
 const CONCURRENCY = 16;

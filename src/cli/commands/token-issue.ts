@@ -10,26 +10,12 @@ import { formatToken } from '../../tokens/bootstrap-token.ts';
 import { formatTime, type TokenRecord, vaultPathOfBinding } from '../../tokens/token-secret.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption, formatYaml } from '../output.ts';
-import { loadConfig, type SharedFlags } from '../settings.ts';
-import { addressesOf, type BindingFlags, bindingOf, countOf, lifetimeOf, usesOf } from '../token-flags.ts';
+import { loadConfig } from '../settings.ts';
+import { addressesOf, bindingOf, countOf, type IssueFlags, lifetimeOf, usesOf } from '../token-flags.ts';
 import { inOffice, revokeAll } from '../token-office.ts';
 import { bootstrapKubeconfig, describeToken, joinLine } from '../token-output.ts';
 import { wrapLifetime, type Wrapping, wrapOrRevoke } from '../wrapped-token.ts';
 import { issueForNodes } from './token-issue-nodes.ts';
-
-export interface IssueFlags extends SharedFlags, BindingFlags {
-  readonly nodes?: string | undefined;
-  readonly ttl?: string | undefined;
-  readonly description?: string | undefined;
-  readonly uses?: string | undefined;
-  readonly count?: string | undefined;
-  readonly address?: readonly string[] | undefined;
-  readonly replace?: boolean | undefined;
-  readonly dryRun?: boolean | undefined;
-  readonly wrapTtl?: string | undefined;
-  readonly output?: string | undefined;
-  readonly showSecret?: boolean | undefined;
-}
 
 const FORMATS = ['token', 'json', 'yaml', 'join', 'bootstrap-kubeconfig'] as const;
 type Format = (typeof FORMATS)[number];
