@@ -187,6 +187,6 @@ function remembering(backend: CertificateSigner, tell: (notAfter: number) => voi
       tell(authority.notAfter);
       return authority;
     },
-    sign: (plan, signal) => backend.sign(plan, signal),
+    sign: (plan, request, signal) => backend.sign(plan, request, signal),
   };
 }

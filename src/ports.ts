@@ -1,4 +1,5 @@
 /** What the controllers need from outside, in their own words. Adapters implement these; tests may, too. */
+import type { Latitude } from './pki/certificate-check.ts';
 import type { CertificatePlan } from './pki/certificate-plan.ts';
 import type { IssuedCertificate } from './pki/certificate-summary.ts';
 import type { StoredRecord } from './nodes/record-format.ts';
@@ -215,14 +216,19 @@ export interface Authority {
   readonly notAfter: number;
   /** Leaf comes first in what `sign` answers; these PEMs follow it (none for a root). */
   readonly certificatePem: string;
+  /** What its certificates may have otherwise than planned. */
+  readonly latitude: Latitude;
 }
 
 /** A signer backend (DESIGN D12). It never decides: it is handed a plan and answers a certificate. */
 export interface CertificateSigner {
   /** The CA in force. Throws RefusedError `AuthorityUnusable` or a RemoteError when there is none to use now. */
   authority(signal: AbortSignal): Promise<Authority>;
-  /** PEM of a certificate as planned; checking it is the caller's. */
-  sign(plan: CertificatePlan, signal: AbortSignal): Promise<string>;
+  /**
+   * PEM of a certificate as planned; checking it is the caller's. `request` is the CSR that the plan was made from, PEM,
+   * for backends that sign nothing without one: of it they may take the public key and the names, which were checked.
+   */
+  sign(plan: CertificatePlan, request: Uint8Array, signal: AbortSignal): Promise<string>;
 }
 
 /** One thing worth telling the owner of a CSR; the adapter limits the rate. */

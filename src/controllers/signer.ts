@@ -142,7 +142,7 @@ export class Signer {
     const { csr } = request;
     const authority = await backend.authority(signal);
     const plan = this.#plan(request, decision.facts, authority);
-    const certificate = await backend.sign(plan, signal);
+    const certificate = await backend.sign(plan, csr.request, signal);
     const differences = this.#checkOf(authority)(certificate, plan);
     if (differences.length === 0) return { certificate, plan };
     if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
@@ -155,9 +155,9 @@ export class Signer {
   }
 
   /** The CA changes once in a while, and is read once. */
-  #checkOf({ certificatePem }: Authority): CertificateCheck {
+  #checkOf({ certificatePem, latitude }: Authority): CertificateCheck {
     if (this.#check?.certificatePem !== certificatePem) {
-      this.#check = { certificatePem, check: certificateCheck(certificatePem) };
+      this.#check = { certificatePem, check: certificateCheck(certificatePem, latitude) };
     }
     return this.#check.check;
   }

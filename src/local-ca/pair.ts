@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { messageOf, RefusedError } from '../errors.ts';
 import { readAuthorityCertificate } from '../pki/authority-certificate.ts';
+import { EXACT } from '../pki/certificate-check.ts';
 import { type CertificateBuilder, certificateBuilder, type IssuerAlgorithm } from '../pki/certificate-builder.ts';
 import { formatPem } from '../pki/pem.ts';
 import { checkStrictDer } from '../pki/strict-der.ts';
@@ -53,6 +54,7 @@ export function readPair(texts: PairTexts, now: number): Pair {
       notBefore: certificate.validFromDate.getTime(),
       notAfter,
       certificatePem: pemOf(chain.length === 0 ? [certificate] : chain),
+      latitude: EXACT,
     },
     key,
     algorithm,

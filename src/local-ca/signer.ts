@@ -32,7 +32,7 @@ export function localSigner(options: LocalSignerOptions): CertificateSigner {
   const held = refreshedPair(options);
   return {
     authority: async (signal): Promise<Authority> => (await held(signal)).authority,
-    sign: async (plan, signal): Promise<string> => signWith(await held(signal), plan),
+    sign: async (plan, _request, signal): Promise<string> => signWith(await held(signal), plan),
   };
 }
 

@@ -12,6 +12,20 @@ import { checkStrictDer, derElements } from './strict-der.ts';
 /** Holds a certificate against its plan; answers every difference, none for "as planned". Never throws. */
 export type CertificateCheck = (pem: string, plan: CertificatePlan) => string[];
 
+/** How far the certificates of a backend may be from their plan. */
+export interface Latitude {
+  /** Dotted identifiers of extensions that it may add, not critical. */
+  readonly extras: readonly string[];
+  /**
+   * For a backend that goes by its own clock, in ms: notBefore is that far from the planned one at most, notAfter that
+   * much earlier at most, and never later.
+   */
+  readonly timesMs: number;
+}
+
+/** Of a backend that is told every byte. */
+export const EXACT: Latitude = { extras: [], timesMs: 0 };
+
 /** The CA's certificate, read once for all that it signs. */
 interface ReadAuthority extends AuthorityFields {
   readonly key: KeyObject;
@@ -23,13 +37,12 @@ interface ReadAuthority extends AuthorityFields {
  * subject, names, usages, validity, issuer, signature, and nothing else in it.
  *
  * What is checked is what a signer answered: the leaf, then at most the CA's chain. `authorityPem` is the CA's
- * certificate and, after it, its chain. `allowedExtras` are dotted identifiers of extensions that the backend may add,
- * not critical.
+ * certificate and, after it, its chain.
  */
-export function certificateCheck(authorityPem: string, allowedExtras: readonly string[] = []): CertificateCheck {
+export function certificateCheck(authorityPem: string, latitude: Latitude = EXACT): CertificateCheck {
   const authority = attempt('the certificate of the CA', () => readAuthority(authorityPem));
   return (pem, plan) => {
-    const found = attempt('the certificate', () => differences(pem, plan, authority, allowedExtras));
+    const found = attempt('the certificate', () => differences(pem, plan, authority, latitude));
     return typeof found === 'string' ? [found] : found;
   };
 }
@@ -39,9 +52,9 @@ export function checkAgainstPlan(
   pem: string,
   plan: CertificatePlan,
   authorityPem: string,
-  allowedExtras: readonly string[] = [],
+  latitude: Latitude = EXACT,
 ): string[] {
-  return certificateCheck(authorityPem, allowedExtras)(pem, plan);
+  return certificateCheck(authorityPem, latitude)(pem, plan);
 }
 
 /** What `read` answers, or why it could not. */
@@ -74,7 +87,7 @@ function differences(
   pem: string,
   plan: CertificatePlan,
   authority: ReadAuthority | string,
-  allowedExtras: readonly string[],
+  latitude: Latitude,
 ): string[] {
   const blocks = readPemBlocks(pem, 'CERTIFICATE');
   if ('problem' in blocks) return [`the certificate is not plain PEM: ${blocks.problem}`];
@@ -88,8 +101,8 @@ function differences(
     ...checkFrame(fields),
     ...checkSubject(fields, plan),
     ...expectBytes('public key', fields.publicKey, plan.publicKeyDer),
-    ...checkValidity(fields, plan),
-    ...checkExtensions(fields.extensions, expectedExtensions(plan, authority), allowedExtras),
+    ...checkValidity(fields, plan, latitude.timesMs),
+    ...checkExtensions(fields.extensions, expectedExtensions(plan, authority), latitude.extras),
     ...expectBytes('issuer', fields.issuer, authority.subjectDer),
     ...checkSignature(fields, authority.key),
   ];
@@ -123,11 +136,12 @@ function checkSubject({ subject }: CertificateFields, plan: CertificatePlan): st
   return expect('subject', JSON.stringify(subject), JSON.stringify(planned));
 }
 
-function checkValidity({ notBefore, notAfter }: CertificateFields, plan: CertificatePlan): string[] {
-  return [
-    ...expect('notBefore', new Date(notBefore).toISOString(), new Date(plan.notBefore).toISOString()),
-    ...expect('notAfter', new Date(notAfter).toISOString(), new Date(plan.notAfter).toISOString()),
-  ];
+function checkValidity({ notBefore, notAfter }: CertificateFields, plan: CertificatePlan, withinMs: number): string[] {
+  const time = (name: 'notBefore' | 'notAfter', found: number, latestMs: number): string[] =>
+    found >= plan[name] - withinMs && found <= plan[name] + latestMs
+      ? []
+      : expect(name, new Date(found).toISOString(), new Date(plan[name]).toISOString());
+  return [...time('notBefore', notBefore, withinMs), ...time('notAfter', notAfter, 0)];
 }
 
 interface Expected {

@@ -133,8 +133,8 @@ describe('controllers/signer', () => {
           backend: (real) => ({
             authority: (signal) =>
               broken && fault.authority !== undefined ? fault.authority(signal) : real.authority(signal),
-            sign: (plan, signal) =>
-              broken && fault.sign !== undefined ? fault.sign(plan, signal) : real.sign(plan, signal),
+            sign: (plan, request, signal) =>
+              broken && fault.sign !== undefined ? fault.sign(plan, request, signal) : real.sign(plan, request, signal),
           }),
         });
         const csr = world.approveByHand(world.addCsr());
@@ -156,11 +156,23 @@ describe('controllers/signer', () => {
     }
 
     const liars: readonly (readonly [string, (real: CertificateSigner) => CertificateSigner['sign']])[] = [
-      ['another node', (real) => (plan, signal) => real.sign({ ...plan, nodeName: 'worker-2' }, signal)],
-      ['a longer life', (real) => (plan, signal) => real.sign({ ...plan, notAfter: plan.notAfter + 1_000 }, signal)],
+      [
+        'another node',
+        (real) =>
+          (plan, ...rest) =>
+            real.sign({ ...plan, nodeName: 'worker-2' }, ...rest),
+      ],
+      [
+        'a longer life',
+        (real) =>
+          (plan, ...rest) =>
+            real.sign({ ...plan, notAfter: plan.notAfter + 1_000 }, ...rest),
+      ],
       [
         'a name that was not planned',
-        (real) => (plan, signal) => real.sign({ ...plan, usage: 'serving', dnsNames: ['evil'] }, signal),
+        (real) =>
+          (plan, ...rest) =>
+            real.sign({ ...plan, usage: 'serving', dnsNames: ['evil'] }, ...rest),
       ],
       ['nobody, being none at all', () => () => Promise.resolve('garbage')],
     ];

@@ -17,6 +17,7 @@ import { testAuthority, type TestAuthority, testKey } from '../support/csr-build
 
 const START = Math.floor(Date.now() / 1000) * 1000;
 const never = new AbortController().signal;
+const NO_REQUEST = new Uint8Array();
 
 const plan: CertificatePlan = {
   nodeName: 'worker-1',
@@ -75,7 +76,7 @@ describe('local-ca/signer', () => {
     for (const authority of [first, second, await testAuthority('P-384')]) {
       answer = () => Promise.resolve(authority);
       elapsed += 60_000;
-      const pem = await signer.sign(plan, never);
+      const pem = await signer.sign(plan, NO_REQUEST, never);
       expect(checkAgainstPlan(pem, plan, await inForce())).to.deep.equal([]);
     }
   });
@@ -94,16 +95,16 @@ describe('local-ca/signer', () => {
     it(`signs as planned with a CA whose name has ${name}`, async () => {
       const authority = await testAuthority('P-256', { subject });
       answer = () => Promise.resolve(authority);
-      expect(checkAgainstPlan(await signer.sign(plan, never), plan, await inForce())).to.deep.equal([]);
+      expect(checkAgainstPlan(await signer.sign(plan, NO_REQUEST, never), plan, await inForce())).to.deep.equal([]);
     });
   }
 
   it('answers the leaf alone for a root, and the chain behind it for an intermediate', async () => {
-    expect((await signer.sign(plan, never)).match(/BEGIN/g)).to.have.length(1);
+    expect((await signer.sign(plan, NO_REQUEST, never)).match(/BEGIN/g)).to.have.length(1);
     const intermediate = await testAuthority('P-256', { subject: 'CN=intermediate', issuer: first });
     answer = () => Promise.resolve(intermediate);
     elapsed = 60_000;
-    const pem = await signer.sign(plan, never);
+    const pem = await signer.sign(plan, NO_REQUEST, never);
     expect(pem.endsWith(intermediate.certPem)).to.equal(true);
     expect(pem.match(/BEGIN/g)).to.have.length(2);
     expect(checkAgainstPlan(pem, plan, await inForce())).to.deep.equal([]);
@@ -111,7 +112,7 @@ describe('local-ca/signer', () => {
   });
 
   it('loads once for all who ask at the same time, and again only after the refresh interval', async () => {
-    await Promise.all([inForce(), inForce(), signer.sign(plan, never)]);
+    await Promise.all([inForce(), inForce(), signer.sign(plan, NO_REQUEST, never)]);
     elapsed = 59_999;
     await inForce();
     expect(loads).to.equal(1);
@@ -159,7 +160,7 @@ describe('local-ca/signer', () => {
       .to.be.instanceOf(RefusedError)
       .with.property('code', 'AuthorityUnusable');
     answer = () => Promise.reject(new RemoteError('vault', 'Unavailable', 'no answer'));
-    expect(await failure(signer.sign(plan, never)))
+    expect(await failure(signer.sign(plan, NO_REQUEST, never)))
       .to.be.instanceOf(RemoteError)
       .with.property('code', 'Unavailable');
     answer = () => Promise.resolve(first);

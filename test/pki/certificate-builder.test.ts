@@ -42,7 +42,7 @@ async function issue(authority: TestAuthority, plan: CertificatePlan): Promise<x
 function issuePem(authority: TestAuthority, plan: CertificatePlan): Promise<string> {
   const source = { describe: () => 'a test', load: () => Promise.resolve(authority) };
   const signer = localSigner({ source, clock: systemClock, onProblem: (message) => expect.fail(message) });
-  return signer.sign(plan, new AbortController().signal);
+  return signer.sign(plan, new Uint8Array(), new AbortController().signal);
 }
 
 /** The whole INTEGER in hex. */

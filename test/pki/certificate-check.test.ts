@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
 import { createPrivateKey, sign } from 'node:crypto';
 import { readPair } from '../../src/local-ca/pair.ts';
-import { checkAgainstPlan } from '../../src/pki/certificate-check.ts';
+import { checkAgainstPlan, EXACT, type Latitude } from '../../src/pki/certificate-check.ts';
 import type { CertificatePlan } from '../../src/pki/certificate-plan.ts';
 import { bitString, booleanTrue, der, objectIdentifier, octetString, sequence } from '../../src/pki/der-writer.ts';
 import { OID } from '../../src/pki/oids.ts';
@@ -103,6 +103,24 @@ describe('pki/certificate-check', () => {
     });
   }
 
+  const OWN_CLOCK: Latitude = { ...EXACT, timesMs: 60_000 };
+  const TIMES: readonly (readonly [string, Partial<CertificatePlan>, RegExp | undefined])[] = [
+    ['begins a minute later', { notBefore: plan.notBefore + 60_000 }, undefined],
+    ['begins a minute earlier', { notBefore: plan.notBefore - 60_000 }, undefined],
+    ['ends a minute earlier', { notAfter: plan.notAfter - 60_000 }, undefined],
+    ['begins more than a minute later', { notBefore: plan.notBefore + 61_000 }, /^notBefore is .*00:01:01/],
+    ['begins more than a minute earlier', { notBefore: plan.notBefore - 61_000 }, /^notBefore is .*23:58:59/],
+    ['ends more than a minute earlier', { notAfter: plan.notAfter - 61_000 }, /^notAfter is .*23:58:59/],
+    ['ends a second later', { notAfter: plan.notAfter + 1_000 }, /^notAfter is .*00:00:01/],
+  ];
+  for (const [name, change, difference] of TIMES) {
+    it(`${difference === undefined ? 'lets pass' : 'finds'} one by a clock within a minute that ${name}`, () => {
+      const found = checkAgainstPlan(issue(authority, { ...plan, ...change }), plan, authority.certPem, OWN_CLOCK);
+      expect(found).to.have.length(difference === undefined ? 0 : 1);
+      if (difference !== undefined) expect(found[0]).to.match(difference);
+    });
+  }
+
   const FIELDS: readonly [string, (fields: Uint8Array[]) => Uint8Array[], RegExp][] = [
     ['version 2', at(0, Buffer.from('a003020101', 'hex')), /^version is "2"/],
     ['the serial number 0', at(1, Buffer.from('020100', 'hex')), /serial number is 00/],
@@ -196,8 +214,8 @@ describe('pki/certificate-check', () => {
         authority,
         withExtensions((all) => [...all, extension(SKI, Buffer.of(4, 0), critical)]),
       );
-    expect(checkAgainstPlan(add(false), plan, authority.certPem, [SKI])).to.deep.equal([]);
-    expect(checkAgainstPlan(add(true), plan, authority.certPem, [SKI])).to.deep.equal([
+    expect(checkAgainstPlan(add(false), plan, authority.certPem, { ...EXACT, extras: [SKI] })).to.deep.equal([]);
+    expect(checkAgainstPlan(add(true), plan, authority.certPem, { ...EXACT, extras: [SKI] })).to.deep.equal([
       'extension 2.5.29.14 is critical',
     ]);
   });
