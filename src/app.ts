@@ -160,7 +160,7 @@ function healthChecks(
       name: 'authority',
       check: async (signal) => {
         await backend.authority(signal);
-        return undefined;
+        return backend.problem(signal);
       },
     });
   }
@@ -188,5 +188,6 @@ function remembering(backend: CertificateSigner, tell: (notAfter: number) => voi
       return authority;
     },
     sign: (plan, request, signal) => backend.sign(plan, request, signal),
+    problem: (signal) => backend.problem(signal),
   };
 }

@@ -229,6 +229,11 @@ export interface CertificateSigner {
    * for backends that sign nothing without one: of it they may take the public key and the names, which were checked.
    */
   sign(plan: CertificatePlan, request: Uint8Array, signal: AbortSignal): Promise<string>;
+  /**
+   * What keeps it from signing certificates of some kind although it has a CA, in a line; undefined when nothing does.
+   * Throws as `authority` does.
+   */
+  problem(signal: AbortSignal): Promise<string | undefined>;
 }
 
 /** One thing worth telling the owner of a CSR; the adapter limits the rate. */

@@ -3,6 +3,8 @@ import { backoff, type Clock } from '../runtime/clock.ts';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
+/** Whoever waits tries again within a minute: an outage without any attempt for longer holds nothing. */
+const NOBODY_WAITS_MS = 2 * 60_000;
 
 /** Whether the error is about the backend as a whole, and not about what was to be signed. */
 export function isOutage(error: unknown): boolean {
@@ -31,6 +33,11 @@ export class BackendGuard {
   /** True from a failure of the backend until it signs again. */
   get isOut(): boolean {
     return this.#failures > 0;
+  }
+
+  /** The same, and somebody still waits for it. */
+  get isHolding(): boolean {
+    return this.isOut && this.#clock.monotonic() < this.#until + NOBODY_WAITS_MS;
   }
 
   /** For how long, in ms, there is no use in trying; undefined when there is. */

@@ -1,6 +1,13 @@
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
 import { type CertificateCheck, certificateCheck } from '../pki/certificate-check.ts';
-import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
+import {
+  asksForEncipherment,
+  type CertificateKind,
+  type CertificatePlan,
+  kindOf,
+  planCertificate,
+  planValidity,
+} from '../pki/certificate-plan.ts';
 import { stateOf } from '../policy/csr-state.ts';
 import type { Facts } from '../policy/facts.ts';
 import { poolOfNode } from '../policy/pool-of-node.ts';
@@ -58,17 +65,17 @@ export class Signer {
   /** Written by us, until the watch shows it. */
   readonly #settled = new Set<string>();
   readonly #reported = new Map<string, string>();
-  readonly #guard: BackendGuard;
+  /** By kind of certificate: what stops one need not stop another. */
+  readonly #guards = new Map<CertificateKind, BackendGuard>();
   #check: { readonly certificatePem: string; readonly check: CertificateCheck } | undefined;
 
   constructor(options: SignerOptions) {
     this.#options = options;
-    this.#guard = new BackendGuard(options.clock, options.onRecovered);
   }
 
-  /** True while nothing can be signed because the backend does not answer, or refuses. */
+  /** True while nothing, or nothing of some kind, can be signed because the backend does not answer, or refuses. */
   get isHeld(): boolean {
-    return this.#guard.isOut;
+    return [...this.#guards.values()].some((guard) => guard.isHolding);
   }
 
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
@@ -88,9 +95,9 @@ export class Signer {
     const csr = this.#offered.get(name) ?? this.#options.csrs.get(name);
     this.#offered.delete(name);
     if (csr === undefined || stateOf(csr) !== 'approved' || this.#settled.has(csr.uid)) return undefined;
-    const held = this.#guard.heldMs();
-    if (held !== undefined) return held;
     const request = this.#options.pending.view(csr);
+    const held = this.#guardOf(request).heldMs();
+    if (held !== undefined) return held;
     const decision = await this.#options.decider.decide(request, signal);
     const { verdict } = decision;
     return verdict.kind === 'approve'
@@ -108,7 +115,7 @@ export class Signer {
     const seconds = (clock.now() - createdAt) / 1000;
     telemetry.issued(csr.signerName, seconds);
     const { serial, fingerprint } = written.certificate ?? {};
-    const notAfter = new Date(plan.notAfter);
+    const notAfter = new Date(written.certificate?.notAfter ?? plan.notAfter);
     const fields = { ...decisionFields(request, decision), serial, fingerprint, notAfter, seconds };
     log.info(fields, 'certificate issued');
     return undefined;
@@ -123,14 +130,25 @@ export class Signer {
     const { events } = this.#options;
     const { csr } = request;
     try {
-      return await this.#guard.run(() => this.#signAsPlanned(request, decision, signal));
+      return await this.#guardOf(request).run(() => this.#signAsPlanned(request, decision, signal));
     } catch (error) {
-      if (isOutage(error)) {
+      const reason = unsignedBecause(error);
+      if (reason !== undefined) {
         const message = `approved, and not signed for now: ${messageOf(error)}`;
-        events.warn({ csr, reason: 'SignerUnavailable', message, source: 'signer' });
+        const source = reason === 'SignerRefused' ? sourceOf(request, reason) : 'signer';
+        events.warn({ csr, reason, message, source });
       }
       throw error;
     }
+  }
+
+  #guardOf({ usage, csr }: RequestView): BackendGuard {
+    const kind = kindOf({ usage, keyEncipherment: asksForEncipherment(csr.usages) });
+    const known = this.#guards.get(kind);
+    if (known !== undefined) return known;
+    const guard = new BackendGuard(this.#options.clock, this.#options.onRecovered);
+    this.#guards.set(kind, guard);
+    return guard;
   }
 
   async #signAsPlanned(
@@ -223,6 +241,15 @@ export class Signer {
       return error.code === 'Conflict' ? 'changed' : 'gone';
     }
   }
+}
+
+/** The reason of the Event for what is held; none for what only this process need know. */
+function unsignedBecause(
+  error: unknown,
+): 'SignerUnavailable' | 'SignerRefused' | 'CertificateNotAsPlanned' | undefined {
+  if (isOutage(error)) return 'SignerUnavailable';
+  if (error instanceof RefusedError && error.code === 'CertificateNotAsPlanned') return error.code;
+  return isRemote(error, 'Invalid') && error.system === 'vault' ? 'SignerRefused' : undefined;
 }
 
 /** Somebody else wrote first. */

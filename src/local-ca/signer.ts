@@ -4,8 +4,8 @@ import { messageOf, RefusedError } from '../errors.ts';
 import type { CertificatePlan } from '../pki/certificate-plan.ts';
 import { formatPem } from '../pki/pem.ts';
 import type { Authority, CertificateSigner } from '../ports.ts';
-import { abortable } from '../runtime/abortable.ts';
-import { type Clock, deadline } from '../runtime/clock.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { refreshed } from '../runtime/refreshed.ts';
 import { type Pair, type PairTexts, readPair } from './pair.ts';
 
 /** Where a CA key pair comes from. */
@@ -33,50 +33,40 @@ export function localSigner(options: LocalSignerOptions): CertificateSigner {
   return {
     authority: async (signal): Promise<Authority> => (await held(signal)).authority,
     sign: async (plan, _request, signal): Promise<string> => signWith(await held(signal), plan),
+    problem: async (signal): Promise<undefined> => void (await held(signal)),
   };
 }
 
-/**
- * Answers the pair in force. It is loaded when first asked for and again after `refreshMs`, once for all who ask
- * meanwhile; a new pair that cannot be used, or cannot be had, does not displace an old one that has not expired.
- */
+/** Answers the pair in force; a new pair that cannot be used, or cannot be had, does not displace an old one. */
 function refreshedPair(options: LocalSignerOptions): (signal: AbortSignal) => Promise<Pair> {
-  const { source, clock, onProblem, refreshMs = 60_000, loadTimeoutMs = 10_000 } = options;
-  let held: { readonly pair: Pair; readonly texts: PairTexts } | undefined;
-  let checkedAt = 0;
-  let loading: Promise<Pair> | undefined;
+  const { source, clock, onProblem, refreshMs, loadTimeoutMs } = options;
+  const isOver = ({ pair }: Held): boolean => clock.now() >= pair.authority.notAfter;
 
-  async function load(): Promise<Pair> {
+  async function load(held: Held | undefined, signal: AbortSignal): Promise<Held> {
     try {
-      const texts = await source.load(deadline(loadTimeoutMs));
+      const texts = await source.load(signal);
       const same = texts.certPem === held?.texts.certPem && texts.keyPem === held.texts.keyPem;
-      if (held === undefined || !same || expired(held.pair)) held = { pair: readPair(texts, clock.now()), texts };
-      checkedAt = clock.monotonic();
-      return held.pair;
+      return held !== undefined && same && !isOver(held) ? held : { pair: readPair(texts, clock.now()), texts };
     } catch (error) {
-      const problem = explained(error);
-      if (held === undefined || expired(held.pair)) throw problem;
-      checkedAt = clock.monotonic();
-      onProblem(`the CA in force stays: ${messageOf(problem)}`);
-      return held.pair;
-    } finally {
-      loading = undefined;
+      if (!(error instanceof RefusedError)) throw error;
+      throw new RefusedError(error.code, `${source.describe()}: ${error.message}`, { cause: error });
     }
   }
 
-  const expired = (pair: Pair): boolean => clock.now() >= pair.authority.notAfter;
+  const inForce = refreshed({
+    load,
+    isOver,
+    onProblem: (error) => onProblem(`the CA in force stays: ${messageOf(error)}`),
+    clock,
+    refreshMs,
+    loadTimeoutMs,
+  });
+  return async (signal) => (await inForce(signal)).pair;
+}
 
-  const explained = (error: unknown): unknown =>
-    error instanceof RefusedError
-      ? new RefusedError(error.code, `${source.describe()}: ${error.message}`, { cause: error })
-      : error;
-
-  return async (signal) => {
-    signal.throwIfAborted();
-    if (held !== undefined && !expired(held.pair) && clock.monotonic() - checkedAt < refreshMs) return held.pair;
-    loading ??= load();
-    return abortable(loading, signal);
-  };
+interface Held {
+  readonly pair: Pair;
+  readonly texts: PairTexts;
 }
 
 async function signWith(pair: Pair, plan: CertificatePlan): Promise<string> {

@@ -17,6 +17,16 @@ export interface CertificatePlan {
   readonly notAfter: number;
 }
 
+/** Of two requests of one kind a backend signs either both or none. */
+export type CertificateKind = `${'client' | 'serving'}${'' | '-encipherment'}`;
+
+export function kindOf({
+  usage,
+  keyEncipherment,
+}: Pick<CertificatePlan, 'usage' | 'keyEncipherment'>): CertificateKind {
+  return `${usage}${keyEncipherment ? '-encipherment' : ''}`;
+}
+
 /** From when to when a certificate is valid: ms since the epoch, whole seconds. */
 export interface Validity {
   readonly notBefore: number;
@@ -71,11 +81,16 @@ export function planCertificate(input: {
     nodeName,
     usage,
     publicKeyDer: csr.publicKeyDer,
-    keyEncipherment: usages.includes('key encipherment'),
+    keyEncipherment: asksForEncipherment(usages),
     dnsNames: usage === 'serving' ? csr.dnsNames : [],
     ipAddresses: usage === 'serving' ? csr.ipAddresses : [],
     ...validity,
   };
+}
+
+/** Whether these usages of a CSR's spec, which passed every check, ask for key encipherment. */
+export function asksForEncipherment(usages: readonly string[]): boolean {
+  return usages.includes('key encipherment');
 }
 
 function wholeSecond(ms: number): number {

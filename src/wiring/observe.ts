@@ -159,6 +159,8 @@ async function observeSigningCa(
 ): Promise<Fact<SigningCa | { readonly problem: string }>> {
   try {
     const { certificatePem, notAfter, subjectKeyId = EMPTY } = await signer.authority(signal);
+    const problem = await signer.problem(signal);
+    if (problem !== undefined) return { known: true, value: { problem } };
     return { known: true, value: { certificatePem, notAfter, keyId: Buffer.from(subjectKeyId).toString('hex') } };
   } catch (error) {
     signal.throwIfAborted();

@@ -29,6 +29,13 @@ describe('BackendGuard', () => {
     expect([guard.heldMs(), guard.isOut, recovered]).to.deep.equal([undefined, false, 0]);
   });
 
+  it('holds nothing once nobody has tried for longer than anybody who waits would', async () => {
+    await fail();
+    expect(guard.isHolding).to.equal(true);
+    await clock.advance(130_000);
+    expect([guard.isHolding, guard.isOut]).to.deep.equal([false, true]);
+  });
+
   it('waits twice as long after each attempt that failed, for ten seconds at most', async () => {
     const waits: (number | undefined)[] = [];
     for (let attempt = 0; attempt < 7; attempt += 1) {

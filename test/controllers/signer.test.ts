@@ -131,6 +131,7 @@ describe('controllers/signer', () => {
         let broken = true;
         world = await World.make({
           backend: (real) => ({
+            ...real,
             authority: (signal) =>
               broken && fault.authority !== undefined ? fault.authority(signal) : real.authority(signal),
             sign: (plan, request, signal) =>
@@ -179,7 +180,7 @@ describe('controllers/signer', () => {
     for (const [row, signWith] of liars) {
       it(`that answers a certificate for ${row}: thrown away, counted, never written`, async () => {
         world = await World.make({
-          backend: (real) => ({ authority: (signal) => real.authority(signal), sign: signWith(real) }),
+          backend: (real) => ({ ...real, sign: signWith(real) }),
         });
         const csr = world.approveByHand(world.addCsr());
         expect(await failureOf(world.signer.reconcile(csr.name, never)))
@@ -188,8 +189,38 @@ describe('controllers/signer', () => {
         expect(issues()).to.deep.equal([]);
         expect(world.reports.counted).to.deep.equal(['notAsPlanned']);
         expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
+        expect(world.reports.notices.map(({ reason, source }) => [reason, source])).to.deep.equal([
+          ['CertificateNotAsPlanned', 'signer'],
+        ]);
       });
     }
+
+    it('that cannot sign one kind of certificate signs the others meanwhile', async () => {
+      const noServing = new RefusedError('AuthorityUnusable', 'the role for serving certificates is not there');
+      world = await World.make({
+        backend: (real) => ({
+          ...real,
+          sign: (plan, ...rest) => (plan.usage === 'serving' ? Promise.reject(noServing) : real.sign(plan, ...rest)),
+        }),
+      });
+      const [serving, client] = [world.approveByHand(world.addServing()), world.approveByHand(world.addCsr())];
+      await failureOf(world.signer.reconcile(serving.name, never));
+      await world.signer.reconcile(client.name, never);
+      expect(world.csrs.stored(client.name)?.issued).to.equal(true);
+      expect([world.signer.isHeld, await world.signer.reconcile(serving.name, never)]).to.deep.equal([true, 500]);
+      expect(world.csrs.conditionsOf(serving.name)).to.deep.equal(['Approved ByHand']);
+    });
+
+    it('that refuses this one request means: hold that one, and tell its owner', async () => {
+      const refused = vaultError('Invalid');
+      world = await World.make({ backend: (real) => ({ ...real, sign: () => Promise.reject(refused) }) });
+      const csr = world.approveByHand(world.addCsr());
+      expect(await failureOf(world.signer.reconcile(csr.name, never))).to.equal(refused);
+      expect(world.reports.notices.map(({ reason, source }) => [reason, source])).to.deep.equal([
+        ['SignerRefused', 'system:bootstrap:abcdef'],
+      ]);
+      expect([world.signer.isHeld, world.csrs.conditionsOf(csr.name)]).to.deep.equal([false, ['Approved ByHand']]);
+    });
   });
 
   describe('takes as ordinary', () => {
