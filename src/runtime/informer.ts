@@ -45,6 +45,8 @@ const SILENCE_MS = 125_000;
 /** A server, or a proxy in front of it, may ask for more patience than a cluster can afford. */
 const LONGEST_ASKED_MS = 60_000;
 const WATCH_SECONDS = 300;
+/** Handlers of a long list may take many seconds together: signs of life and calls in hand get their turn between. */
+const SLICE_MS = 20;
 
 /**
  * Keeps a complete copy of one kind of object (DESIGN D14). It never gives up: whatever fails is tried again with
@@ -150,10 +152,28 @@ export class Informer<T> implements Store<T> {
     this.#items.clear();
     for (const [key, item] of found) this.#items.set(key, item);
     this.#synced = true;
-    for (const [key, item] of before) if (!found.has(key)) this.#tell((handler) => handler.gone(item));
-    for (const [key, item] of found) this.#tellPut(item, before.get(key));
+    await this.#tellOfList(before, found, signal);
     this.#onSynced();
     return resourceVersion;
+  }
+
+  async #tellOfList(before: ReadonlyMap<string, T>, found: ReadonlyMap<string, T>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    let sliceEnd = clock.monotonic() + SLICE_MS;
+    const pause = async (): Promise<void> => {
+      await clock.sleep(0, signal);
+      signal.throwIfAborted();
+      sliceEnd = clock.monotonic() + SLICE_MS;
+    };
+    for (const [key, item] of before) {
+      if (found.has(key)) continue;
+      this.#tell((handler) => handler.gone(item));
+      if (clock.monotonic() >= sliceEnd) await pause();
+    }
+    for (const [key, item] of found) {
+      this.#tellPut(item, before.get(key));
+      if (clock.monotonic() >= sliceEnd) await pause();
+    }
   }
 
   async *#watch(resourceVersion: string, signal: AbortSignal): AsyncGenerator<WatchEvent<T>> {

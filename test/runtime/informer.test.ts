@@ -83,6 +83,59 @@ describe('runtime/informer', () => {
       ]);
     });
 
+    describe('that its handlers are long busy with', () => {
+      let busyMs: number;
+      let slow: Informer<Thing>;
+      beforeEach(() => {
+        busyMs = 0;
+        const busy = {
+          now: () => clock.now(),
+          monotonic: () => clock.monotonic() + busyMs,
+          sleep: clock.sleep.bind(clock),
+          after: clock.after.bind(clock),
+        };
+        slow = new Informer({ name: 'things', source, clock: busy, random: () => 0, onFailure: () => {} });
+        const note = (word: string, { name }: Thing): void => {
+          busyMs += 15;
+          told.push(`${word} ${name}`);
+        };
+        slow.subscribe({ put: (item) => note('put', item), gone: (item) => note('gone', item) });
+        source.willList('10', ...['a', 'b', 'c', 'd', 'e'].map((name) => thing(name)));
+        slow.start();
+      });
+      afterEach(() => slow.stop());
+
+      it('lets everything else have its turn every 20 ms, and is synced at the end', async () => {
+        let synced = false;
+        void slow.synced.then(() => (synced = true));
+        await settled();
+        expect(told).to.deep.equal(['put a', 'put b']);
+        expect([slow.size, slow.fresh(), synced], 'complete at once').to.deep.equal([5, true, false]);
+        await clock.advance(0);
+        expect(told).to.deep.equal(['put a', 'put b', 'put c', 'put d', 'put e']);
+        expect(synced).to.equal(true);
+        expect(source.asked).to.deep.equal(['list', 'watch 10']);
+      });
+
+      it('does so for what vanished, too', async () => {
+        await clock.advance(0);
+        told.length = 0;
+        source.willList('50');
+        source.open.fail(expired);
+        await clock.advance(200);
+        expect(told).to.deep.equal(['gone a', 'gone b', 'gone c', 'gone d', 'gone e']);
+        expect(source.asked.slice(2)).to.deep.equal(['list', 'watch 50']);
+      });
+
+      it('tells of no more after a stop', async () => {
+        await settled();
+        await slow.stop();
+        await clock.advance(1_000);
+        expect(told).to.deep.equal(['put a', 'put b']);
+        expect(source.asked).to.deep.equal(['list']);
+      });
+    });
+
     it('tells a late subscriber of what is there', async () => {
       await started(thing('a', 'one'));
       informer.subscribe(recorder);
