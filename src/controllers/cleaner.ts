@@ -1,10 +1,9 @@
 import PQueue from 'p-queue';
 import { isRemote, messageOf } from '../errors.ts';
-import { stateOf } from '../policy/csr-state.ts';
 import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
 import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { PendingRequests } from './pending-requests.ts';
+import { type PendingRequests, waits } from './pending-requests.ts';
 
 export interface CleanerOptions {
   readonly csrs: Store<Csr>;
@@ -56,23 +55,23 @@ export class Cleaner {
     return due;
   }
 
-  /** Pending requests with a newer one of the same requester, signer and name; one pass, however many one node made. */
+  /** Pending requests with a later one that waits or has its certificate; one pass, however many one node made. */
   #superseded(): ReadonlySet<Csr> {
-    const groups = new Map<string, Csr[]>();
-    for (const csr of this.#options.csrs.values()) {
+    const { csrs, pending } = this.#options;
+    const waiting = [...csrs.values()].filter((csr) => {
       const served = (KUBELET_SIGNERS as readonly string[]).includes(csr.signerName);
-      if (!served || stateOf(csr) !== 'pending') continue;
-      const group = this.#options.pending.groupOf(csr);
-      const members = groups.get(group);
-      if (members === undefined) groups.set(group, [csr]);
-      else members.push(csr);
+      return served && waits(csr);
+    });
+    const newest = new Map<string, number>();
+    for (const csr of waiting) {
+      const group = pending.groupOf(csr);
+      newest.set(group, Math.max(newest.get(group) ?? 0, csr.createdAt));
     }
-    const superseded = new Set<Csr>();
-    for (const members of groups.values()) {
-      const newest = members.reduce((latest, { createdAt }) => Math.max(latest, createdAt), 0);
-      for (const csr of members) if (csr.createdAt < newest) superseded.add(csr);
-    }
-    return superseded;
+    const superseded = waiting.filter(
+      (csr) =>
+        csr.createdAt < (newest.get(pending.groupOf(csr)) ?? 0) || pending.issuedAfter(pending.view(csr)) !== undefined,
+    );
+    return new Set(superseded);
   }
 
   async #remove(csr: Csr, retention: Retention, signal: AbortSignal): Promise<boolean> {

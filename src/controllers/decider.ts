@@ -5,6 +5,7 @@ import { review } from '../policy/review.ts';
 import type { RuleInput } from '../policy/rule.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { FactGatherer } from './fact-gatherer.ts';
+import type { LaterRequests } from './pending-requests.ts';
 
 export interface DeciderOptions {
   /** The policy in force; a reloaded config may change it. */
@@ -12,8 +13,8 @@ export interface DeciderOptions {
   readonly facts: Pick<FactGatherer, 'gather'>;
   /** What decides; `review` unless this service only signs. */
   readonly review?: (input: RuleInput) => Verdict;
-  /** Undecided later requests of the same requester, signer and name, newest first. */
-  readonly newerThan: (request: RequestView) => readonly RequestView[];
+  /** None is looked for where it is undefined. */
+  readonly later?: LaterRequests;
 }
 
 /** Whom an Event about this is counted for: the whole class where the cause is one of the class (DESIGN D2). */
@@ -56,8 +57,11 @@ export class Decider {
   }
 
   async #supersededBy(request: RequestView, signal: AbortSignal): Promise<string | undefined> {
+    const { later } = this.#options;
+    const issued = later?.issuedAfter(request);
+    if (issued !== undefined) return issued;
     // Newest first, so a request that is itself superseded is never reached: what is newer has ended the search.
-    for (const newer of this.#options.newerThan(request).slice(0, MOST_NEWER)) {
+    for (const newer of (later?.newerThan(request) ?? []).slice(0, MOST_NEWER)) {
       const { verdict } = await this.#judge(newer, undefined, signal);
       if (verdict.kind === 'approve') return newer.csr.name;
     }

@@ -2,9 +2,12 @@ import type { Csr, Store } from '../ports.ts';
 import { stateOf } from '../policy/csr-state.ts';
 import { type RequestView, viewRequest } from '../policy/request.ts';
 
+/** What the decision on a request needs to know of later ones of the same requester, signer and name. */
+export type LaterRequests = Pick<PendingRequests, 'newerThan' | 'issuedAfter'>;
+
 /**
  * Reads the bytes of every waiting CSR once and knows which of them are of the same requester, signer and name. Kept by
- * the events of the informer; what is settled or gone is dropped.
+ * the events of the informer; what is settled or gone is dropped, but for the last certificate of each group.
  */
 export class PendingRequests {
   readonly #views = new Map<string, RequestView>();
@@ -12,6 +15,8 @@ export class PendingRequests {
   readonly #groups = new NameSets();
   readonly #requesters = new NameSets();
   readonly #nodes = new NameSets();
+  /** The last of each group that has its certificate. */
+  readonly #issued = new Map<string, Csr>();
   readonly #csrs: Store<Csr>;
   readonly #now: () => number;
   readonly #seenAt = new Map<string, number>();
@@ -24,13 +29,23 @@ export class PendingRequests {
 
   /** To be told of every new or changed CSR. */
   put(csr: Csr): void {
-    const state = stateOf(csr);
-    if (state === 'pending' || state === 'approved') this.view(csr);
-    else this.gone(csr);
+    if (waits(csr)) {
+      this.view(csr);
+      return;
+    }
+    this.#drop(csr);
+    const group = groupOfIssued(csr);
+    if (group !== undefined && (this.#issued.get(group)?.createdAt ?? 0) <= csr.createdAt) this.#issued.set(group, csr);
   }
 
-  /** To be told of every CSR that is gone or settled. */
+  /** To be told of every CSR that is gone. */
   gone(csr: Csr): void {
+    this.#drop(csr);
+    const group = groupOfIssued(csr);
+    if (group !== undefined && this.#issued.get(group)?.uid === csr.uid) this.#issued.delete(group);
+  }
+
+  #drop(csr: Csr): void {
     const view = this.#views.get(csr.uid);
     if (view === undefined) return;
     this.#views.delete(csr.uid);
@@ -77,7 +92,13 @@ export class PendingRequests {
     return groupOf(this.view(csr));
   }
 
-  /** Up to eight undecided requests of the same requester, signer and name that were made later; newest first. */
+  /** Name of a request of the same requester, signer and name that was made later and has its certificate. */
+  issuedAfter(view: RequestView): string | undefined {
+    const issued = this.#issued.get(groupOf(view));
+    return issued !== undefined && issued.createdAt > view.csr.createdAt + CLOCKS_APART_MS ? issued.name : undefined;
+  }
+
+  /** Up to eight requests of the same requester, signer and name that were made later and wait; newest first. */
   newerThan(view: RequestView): RequestView[] {
     const names = this.#groups.of(groupOf(view));
     if (names.size < 2) return [];
@@ -86,19 +107,37 @@ export class PendingRequests {
     for (const name of [...names].toReversed()) {
       if (newer.length === MOST_NEWER) break;
       const csr = this.#csrs.get(name);
-      if (csr !== undefined && csr.createdAt > view.csr.createdAt && stateOf(csr) === 'pending') {
-        newer.push(this.view(csr));
-      }
+      if (csr !== undefined && csr.createdAt > view.csr.createdAt && waits(csr)) newer.push(this.view(csr));
     }
     return newer.toSorted((a, b) => b.csr.createdAt - a.csr.createdAt);
   }
 }
 
+/** For its verdict or its certificate. */
+export function waits(csr: Csr): boolean {
+  const state = stateOf(csr);
+  return state === 'pending' || state === 'approved';
+}
+
 function groupOf({ csr, reading }: RequestView): string {
-  return JSON.stringify([csr.requester.username, csr.signerName, reading.seen.commonName ?? '']);
+  return groupKey(csr, reading.seen.commonName ?? '');
+}
+
+/** By the certificate: the request is not kept. */
+function groupOfIssued(csr: Csr): string | undefined {
+  return csr.issued && csr.certificate !== undefined ? groupKey(csr, csr.certificate.commonName) : undefined;
+}
+
+function groupKey({ requester, signerName }: Csr, commonName: string): string {
+  return JSON.stringify([requester.username, signerName, commonName]);
 }
 
 const MOST_NEWER = 8;
+/**
+ * `creationTimestamp` is of the clock of whichever API server took the request. Within this nobody waits for what a
+ * slower clock makes look older; a kubelet that lost interest in a request makes the next one 15 minutes later.
+ */
+const CLOCKS_APART_MS = 60_000;
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 class NameSets {

@@ -51,7 +51,7 @@ export interface Facts {
   readonly presence: Fact<NodePresence>;
   readonly claims: Fact<ClaimStanding>;
   readonly addresses: Fact<AddressFacts>;
-  /** Name of a newer request of the same user, node and signer that passes every check itself. */
+  /** Name of a newer request of the same user, node and signer that passes every check itself, or has its certificate. */
   readonly supersededBy: string | undefined;
 }
 

@@ -137,7 +137,7 @@ function describeAccess(answer: { allowed: boolean; reason: string }): string {
 /** D13: the kubelet waits only for its newest request, so nobody would hold the key of an older one. */
 export const newest: Rule = {
   name: 'newest request',
-  expected: () => 'no newer request of this requester for this node that passes every check',
+  expected: () => 'no newer request of this requester for this node that passes every check, or is issued',
   actual: ({ facts }) => facts.supersededBy ?? 'none',
   violations: ({ facts }) =>
     facts.supersededBy === undefined

@@ -6,7 +6,7 @@ import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
 import { Decider } from '../controllers/decider.ts';
 import { type AddressSources, FactGatherer } from '../controllers/fact-gatherer.ts';
-import { PendingRequests } from '../controllers/pending-requests.ts';
+import { PendingRequests, waits } from '../controllers/pending-requests.ts';
 import { placeOf } from '../controllers/place.ts';
 import { Seats } from '../controllers/seats.ts';
 import { Signer } from '../controllers/signer.ts';
@@ -23,7 +23,7 @@ import {
   CLIENT_SIGNER,
   type Csr,
   type EventSink,
-  SERVING_SIGNER,
+  KUBELET_SIGNERS,
   type Store,
 } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -70,11 +70,12 @@ export function csrSide(
   const { config, clock, log, metrics } = context;
   const runs = runningControllers(config);
   const observes = config.mode === 'observe';
-  const signers = config.serving.enabled ? [CLIENT_SIGNER, SERVING_SIGNER] : [CLIENT_SIGNER];
+  const watched: readonly string[] = KUBELET_SIGNERS;
+  const served = config.serving.enabled ? watched : [CLIENT_SIGNER];
   const informers =
     config.cleaner.allSigners && runs.has('cleaner')
       ? [informerOf(context, 'csrs', csrListWatch(transport, undefined))]
-      : signers.map((name) => informerOf(context, `csrs-${signerLabel(name)}`, csrListWatch(transport, name)));
+      : watched.map((name) => informerOf(context, `csrs-${signerLabel(name)}`, csrListWatch(transport, name)));
   const csrs = mergeStores(informers);
   const pending = new PendingRequests(csrs, () => clock.now());
   const events = new Events({
@@ -97,9 +98,8 @@ export function csrSide(
           policy: () => inForce.policy,
           facts: trusting(clock),
           review: reviewForSigning,
-          newerThan: () => [],
         })
-      : new Decider({ policy: () => inForce.policy, facts, newerThan: (request) => pending.newerThan(request) });
+      : new Decider({ policy: () => inForce.policy, facts, later: pending });
   const shared = {
     csrs,
     pending,
@@ -153,13 +153,13 @@ export function csrSide(
   });
 
   const queue = (csr: Csr): void => {
+    if (!served.includes(csr.signerName)) return;
     const stage = stateOf(csr);
     if (stage === 'pending' && observes) approver.capture(pending.view(csr));
     if (stage === 'pending' && runs.has('approver')) approving.add(csr.name);
     if (stage === 'approved' && runs.has('signer')) signing.add(csr.name);
   };
   const settle = (csr: Csr): void => {
-    pending.gone(csr);
     approver.forget(csr);
     signer.forget(csr);
     facts.forget(csr.uid);
@@ -169,17 +169,17 @@ export function csrSide(
   for (const informer of informers) {
     informer.subscribe({
       put: (csr) => {
-        if (!signers.includes(csr.signerName)) return;
+        if (!watched.includes(csr.signerName)) return;
         state.records.saw(csr);
-        const stage = stateOf(csr);
-        if (stage !== 'pending') approver.forget(csr);
-        if (stage !== 'pending' && stage !== 'approved') settle(csr);
-        else {
-          pending.put(csr);
-          queue(csr);
-        }
+        pending.put(csr);
+        if (stateOf(csr) !== 'pending') approver.forget(csr);
+        if (waits(csr)) queue(csr);
+        else settle(csr);
       },
-      gone: settle,
+      gone: (csr) => {
+        pending.gone(csr);
+        settle(csr);
+      },
     });
   }
 

@@ -63,13 +63,23 @@ describe('controllers/cleaner', () => {
     expect(world.csrs.stored(newest.name)).not.to.equal(undefined);
   });
 
-  it('takes neither another requester, nor another name, nor another signer, nor a settled one for a newer one', async () => {
+  it('counts one as superseded whose node got its certificate for a later one', async () => {
+    const older = world.addCsr();
+    await world.clock.advance(WINDOWS.superseded);
+    const certificate = { ...certificateUntil(world.clock.now() + 24 * HOUR), commonName: 'system:node:worker-1' };
+    world.csrs.store({ ...world.approveByHand(world.addCsr()), issued: true, certificate });
+    await world.clock.advance(1);
+    expect(await world.cleaner.sweep(never)).to.equal(1);
+    expect(world.reports.counted).to.deep.equal(['removedCsr superseded']);
+    expect(world.csrs.stored(older.name)).to.equal(undefined);
+  });
+
+  it('takes neither another requester, nor another name, nor another signer for a newer one', async () => {
     world.addRenewal();
     await world.clock.advance(1_000);
     world.addRenewal({ requester: nodeUser('worker-2') });
     world.addRenewal({}, { commonName: 'system:node:other' });
     world.addServing();
-    world.csrs.store({ ...world.approveByHand(world.addRenewal()), issued: true });
     await world.clock.advance(WINDOWS.superseded + 1);
     expect(world.cleaner.due()).to.deep.equal([]);
   });

@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from 'mocha';
 import { placeOf } from '../../src/controllers/place.ts';
 import type { Csr } from '../../src/ports.ts';
 import type { CsrParts } from '../support/csr-builder.ts';
+import { certificateUntil } from '../policy/good-request.ts';
 import { remoteError } from '../support/memory-ports.ts';
 import { bootstrapUser, never, nodeUser, tokenParts, World } from './world.ts';
 
@@ -44,8 +45,7 @@ describe('controllers/pending-requests', () => {
     ['of another requester', { requester: bootstrapUser(undefined, 'ghijkl') }, {}],
     ['for another name', {}, { commonName: 'system:node:worker-2' }],
     ['of the serving signer', { signerName: 'kubernetes.io/kubelet-serving' }, {}],
-    ['that is approved', { conditions: [APPROVED] }, {}],
-    ['that is issued', { issued: true }, {}],
+    ['that is denied', { conditions: [{ ...APPROVED, type: 'Denied' }] }, {}],
   ];
   for (const [row, parts, request] of strangers) {
     it(`does not take a later one ${row} for a newer one`, async () => {
@@ -55,6 +55,63 @@ describe('controllers/pending-requests', () => {
       expect(newerThan(csr)).to.deep.equal([]);
     });
   }
+
+  it('takes one that is approved for a newer one until it is settled', async () => {
+    const csr = world.addCsr();
+    await world.clock.advance(1_000);
+    const approved = world.approveByHand(world.addCsr());
+    expect(newerThan(csr)).to.deep.equal([approved.name]);
+    world.csrs.store({ ...approved, issued: true });
+    expect(newerThan(csr)).to.deep.equal([]);
+  });
+
+  describe('of one that has its certificate', () => {
+    const MINUTE = 60_000;
+    const issue = (csr: Csr, commonName = 'system:node:worker-1'): Csr =>
+      world.csrs.store({
+        ...csr,
+        issued: true,
+        certificate: { ...certificateUntil(world.clock.now() + MINUTE), commonName },
+      });
+    const issuedAfter = (csr: Csr): string | undefined => world.pending.issuedAfter(world.pending.view(csr));
+
+    it('knows the last, until that is gone', async () => {
+      const csr = world.addCsr();
+      await world.clock.advance(2 * MINUTE);
+      const [second, third] = [world.addCsr(), world.addCsr()];
+      issue(second);
+      expect(issuedAfter(csr)).to.equal('csr-2');
+      issue(third);
+      expect(issuedAfter(csr)).to.equal('csr-3');
+      world.csrs.delete('csr-2');
+      expect(issuedAfter(csr)).to.equal('csr-3');
+      world.csrs.delete('csr-3');
+      expect(issuedAfter(csr)).to.equal(undefined);
+    });
+
+    it('takes none for newer that clocks of API servers a minute apart would have made so', async () => {
+      const csr = world.addCsr();
+      await world.clock.advance(MINUTE);
+      issue(world.addCsr());
+      expect(issuedAfter(csr)).to.equal(undefined);
+      await world.clock.advance(1_000);
+      issue(world.addCsr());
+      expect(issuedAfter(csr)).to.equal('csr-3');
+    });
+
+    for (const [row, parts, commonName] of [
+      ['another requester', { requester: bootstrapUser(undefined, 'ghijkl') }, undefined],
+      ['another name', {}, 'system:node:worker-2'],
+      ['the serving signer', { signerName: 'kubernetes.io/kubelet-serving' }, undefined],
+    ] as const) {
+      it(`knows nothing of one of ${row}`, async () => {
+        const csr = world.addCsr();
+        await world.clock.advance(2 * MINUTE);
+        issue(world.addCsr(parts), commonName);
+        expect(issuedAfter(csr)).to.equal(undefined);
+      });
+    }
+  });
 
   it('reads the bytes of a request once, and shows every later version of its CSR', () => {
     const csr = world.addCsr();
@@ -116,6 +173,23 @@ describe('controllers/decider', () => {
     const first = world.csrs.stored('csr-1');
     const { verdict } = await world.decider.decide(world.pending.view(first ?? world.addCsr()), never);
     expect(verdict.kind === 'wait' ? verdict.violations[0]?.message : '').to.match(/^"csr-5" is newer/);
+  });
+
+  it('approves none of the many that piled up before the one that the node got its certificate for', async () => {
+    world.access.granted.clear();
+    const piled: Csr[] = [];
+    for (let number = 0; number < 4; number += 1) {
+      piled.push(world.addCsr());
+      await world.clock.advance(15 * 60_000);
+    }
+    const [first, second, third, last] = piled;
+    if (first === undefined || second === undefined || third === undefined || last === undefined) throw new Error();
+    world.access.granted.add('nodeclient system:bootstrappers');
+    await world.clock.advance(60_000);
+    await world.approver.reconcile(last.name, never);
+    await world.signer.reconcile(last.name, never);
+    expect(world.issued).to.deep.equal([last.name]);
+    for (const csr of [first, second, third]) expect(await codesOf(csr), csr.name).to.deep.equal(['Superseded']);
   });
 
   it('judges the last of a thousand requests that all fail in no time', async () => {

@@ -13,7 +13,6 @@ import { emptyRecord, type NodeRecord } from '../../src/nodes/node-record.ts';
 import { parseRanges } from '../../src/policy/addresses.ts';
 import { stateOf } from '../../src/policy/csr-state.ts';
 import type { PolicyConfig } from '../../src/policy/policy-config.ts';
-import type { RequestView } from '../../src/policy/request.ts';
 import type { RetentionWindows } from '../../src/policy/retention.ts';
 import { type CertificateSigner, CLIENT_SIGNER, type Csr, type Requester, SERVING_SIGNER } from '../../src/ports.ts';
 import { type Binding, groupOfBinding } from '../../src/tokens/binding.ts';
@@ -139,8 +138,7 @@ export class World {
       access: new AccessByClass({ reviewer: this.access, clock, mode: options.accessReview ?? 'class' }),
       clock,
     });
-    const newerThan = (request: RequestView): RequestView[] => pending.newerThan(request);
-    this.decider = new Decider({ policy: () => this.policy, facts, newerThan });
+    this.decider = new Decider({ policy: () => this.policy, facts, later: pending });
     const { events, telemetry, log } = this.reports;
     const shared = { csrs: csrs.view, pending, decider: this.decider, writer: csrs, events, telemetry, log, clock };
     const source = { describe: () => 'test', load: () => Promise.resolve({ certPem, keyPem }) };
@@ -176,7 +174,6 @@ export class World {
       dryRun: options.dryRun ?? false,
     });
     const settle = (csr: Csr): void => {
-      pending.gone(csr);
       this.approver.forget(csr);
       this.signer.forget(csr);
     };
@@ -184,10 +181,13 @@ export class World {
       put: (csr) => {
         const state = stateOf(csr);
         if (state !== 'pending') this.approver.forget(csr);
-        if (state === 'pending' || state === 'approved') pending.put(csr);
-        else settle(csr);
+        pending.put(csr);
+        if (state !== 'pending' && state !== 'approved') settle(csr);
       },
-      gone: settle,
+      gone: (csr) => {
+        pending.gone(csr);
+        settle(csr);
+      },
     });
     for (const group of ['nodeclient system:bootstrappers', 'selfnodeclient system:nodes'])
       this.access.granted.add(group);

@@ -125,6 +125,22 @@ describe('the cleaner on the real API server', function () {
     expect(await names()).to.deep.equal([]);
   });
 
+  it('without serving.enabled counts and removes the requests for serving certificates, and decides on none', async () => {
+    await create('cl-serving', 'cl-serving', 'kubernetes.io/kubelet-serving');
+    const off = { controllers: ['approver', 'cleaner'], serving: { enabled: false } };
+    const waiting = await running().start(off);
+    const labels = { signer: 'serving', state: 'pending' };
+    await until('it is counted', async () => (await waiting.metric('kubelet_bootstrap_csrs', labels)) >= 1);
+    await waiting.stop();
+    const retention = { pending: '0s' };
+    const service = await running().start({ ...off, cleaner: { interval: '1s', retention } });
+    await until('it is removed', async () => linesOf(service, 'CSR removed').length === 1);
+    await service.stop();
+    expect(
+      [...waiting.lines(), ...service.lines()].filter(({ csr, verdict }) => csr === 'cl-serving' && verdict),
+    ).to.deep.equal([]);
+  });
+
   it('does not remove a CSR that was changed, or made anew, after it was read', async () => {
     const { admin, adminKubeconfig } = running().controlPlane;
     const { transport } = connectCluster(adminKubeconfig, {

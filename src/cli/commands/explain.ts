@@ -47,7 +47,7 @@ export async function explain(name: string | undefined, flags: ExplainFlags, io:
     const decider = new Decider({
       policy: () => policy,
       facts: await clusterFacts(config, transport, signal),
-      newerThan: (request) => pending.newerThan(request),
+      later: pending,
     });
     for (const csr of asked) {
       const request = pending.view(csr);
