@@ -181,6 +181,8 @@ export interface PublicationState {
   readonly tokenId: string | undefined;
   /** ms since the epoch of the last write. */
   readonly updatedAt: number | undefined;
+  /** When it ends by itself, or would have ended, ms since the epoch; undefined for never and for `absent`. */
+  readonly endsAt: number | undefined;
 }
 
 /** Tokens in Vault's KV, at paths such as `nodes/worker-17`. */

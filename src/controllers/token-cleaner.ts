@@ -16,10 +16,12 @@ export interface TokenCleanerOptions {
   readonly log: Log;
 }
 
-/** How long a machine can still learn from Vault that its token was revoked or expired, rather than never issued. */
+/** How long after its own end a machine can still learn from Vault that its token is over, rather than never issued. */
 const TOMBSTONE_MS = 24 * 3_600_000;
 /** An entry this young may belong to a token that the watch has not shown yet. */
 const YOUNG_MS = 5 * 60_000;
+/** A tombstone is not read again for so long, unless a token for its path comes or goes. */
+const REMEMBERED_MS = 3_600_000;
 const FOLDERS = ['nodes', 'pools'] as const;
 
 /**
@@ -28,9 +30,16 @@ const FOLDERS = ['nodes', 'pools'] as const;
  */
 export class TokenCleaner {
   readonly #options: TokenCleanerOptions;
+  /** Paths of tombstones, and when to read them again. */
+  readonly #tombstones = new Map<string, number>();
 
   constructor(options: TokenCleanerOptions) {
     this.#options = options;
+  }
+
+  /** To be told of every token that is new, changed or gone. */
+  changed({ vaultPath }: TokenRecord): void {
+    if (vaultPath !== undefined) this.#tombstones.delete(vaultPath);
   }
 
   /** One pass; a failure concerns one token and is left to the next pass. */
@@ -84,9 +93,14 @@ export class TokenCleaner {
   }
 
   async #sweepFolder(folder: string, live: ReadonlySet<string>, now: number, signal: AbortSignal): Promise<void> {
-    for (const path of await this.#options.publications.list(folder, signal)) {
+    const paths = new Set(await this.#options.publications.list(folder, signal));
+    for (const path of this.#tombstones.keys()) {
+      if (path.startsWith(`${folder}/`) && !paths.has(path)) this.#tombstones.delete(path);
+    }
+    for (const path of paths) {
       if (signal.aborted) return;
-      if (!live.has(path)) await this.#guarded(path, () => this.#sweepEntry(path, now, signal));
+      if (!live.has(path) && (this.#tombstones.get(path) ?? 0) <= now)
+        await this.#guarded(path, () => this.#sweepEntry(path, now, signal));
     }
   }
 
@@ -95,7 +109,11 @@ export class TokenCleaner {
     const standing = await publications.state(path, signal);
     const age = now - (standing.updatedAt ?? now);
     if (standing.kind === 'absent' || age < YOUNG_MS) return;
-    if (standing.kind === 'gone' && age < TOMBSTONE_MS) return;
+    if (standing.kind === 'gone') {
+      const until = Math.max(standing.updatedAt ?? now, standing.endsAt ?? 0) + TOMBSTONE_MS;
+      this.#tombstones.set(path, Math.min(until, now + REMEMBERED_MS));
+      if (now < until) return;
+    }
     // The watch may lag behind an issue: the API server itself has the last word.
     if (standing.kind === 'live' && standing.tokenId !== undefined) {
       const record = await secrets.get(standing.tokenId, signal);

@@ -51,13 +51,16 @@ export class VaultTokenPublications implements TokenPublications {
 
   async state(path: string, signal: AbortSignal): Promise<PublicationState> {
     const metadata = await this.#kv.readMetadata(this.#at(path), signal);
-    if (metadata === undefined) return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
+    if (metadata === undefined) {
+      return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined, endsAt: undefined };
+    }
     const current = metadata.versions.get(metadata.currentVersion);
     return {
       kind: this.#isLive(metadata) ? 'live' : 'gone',
       version: metadata.currentVersion,
       tokenId: await this.#tokenIdOf(path, metadata, signal),
       updatedAt: Date.parse(current?.createdTime ?? metadata.updatedTime),
+      endsAt: current === undefined || current.deletionTime === '' ? undefined : Date.parse(current.deletionTime),
     };
   }
 

@@ -56,6 +56,7 @@ export function tokenSide(
     telemetry: metrics,
     log,
   });
+  tokens.subscribe({ put: (token) => cleaner.changed(token), gone: (token) => cleaner.changed(token) });
   const sweep = periodic('token cleaner', config.cleaner.interval, clock, (signal) => cleaner.sweep(signal));
   const parts = config.controllers.includes('cleaner') ? [sweep] : [];
   if (desk === undefined) return { controllers: [], parts };

@@ -12,7 +12,7 @@ const GROUPS = ['system:bootstrappers', 'system:bootstrappers:node:worker-1', 's
 function entry(change: Partial<NonNullable<SeenEntry['entry']>> = {}, tokenId = 'abcdef'): SeenEntry {
   const expiresAt = formatTime(NOW + 3_600_000);
   return {
-    state: { kind: 'live', version: 1, tokenId, updatedAt: NOW },
+    state: { kind: 'live', version: 1, tokenId, updatedAt: NOW, endsAt: undefined },
     entry: { token: `abcdef.${SECRET}`, expiresAt, ...CLUSTER, ...change },
     unreadable: undefined,
   };

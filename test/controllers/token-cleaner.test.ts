@@ -133,16 +133,55 @@ describe('controllers/token-cleaner', () => {
       if (record !== undefined) await world.desk.revoke(record, never);
     });
 
-    it('stays for a day, so that machines can tell revoked from never issued', async () => {
-      await world.clock.advance(DAY - 1);
+    it('stays for a day after the end of its token, so that machines can tell revoked from never issued', async () => {
+      await world.clock.advance(HOUR + DAY - 1);
       expect(await sweep()).to.deep.equal([]);
       await world.clock.advance(1);
       expect(await sweep()).to.deep.equal([`forget ${NODE_PATH}`]);
       expect(world.publications.paths()).to.deep.equal([]);
     });
 
+    it('stays so long also when nobody revoked it, however long its life was', async () => {
+      await issue('worker-2', 3 * DAY);
+      await world.clock.advance(3 * DAY);
+      await sweep();
+      expect(world.secrets.ids()).to.deep.equal([]);
+      await world.clock.advance(DAY - 1);
+      expect(await sweep()).to.deep.equal([]);
+      await world.clock.advance(1);
+      expect(await sweep()).to.deep.equal(['forget nodes/worker-2']);
+    });
+
+    describe('is read again', () => {
+      const reads = async (): Promise<number> => {
+        world.calls.made.length = 0;
+        await world.cleaner.sweep(never);
+        return world.calls.made.filter((call) => call.startsWith('state')).length;
+      };
+      beforeEach(async () => {
+        expect(await reads(), 'young').to.equal(1);
+        await world.clock.advance(YOUNG);
+        expect(await reads()).to.equal(1);
+      });
+
+      it('once an hour, and not at every pass', async () => {
+        expect(await reads()).to.equal(0);
+        await world.clock.advance(HOUR - 1);
+        expect(await reads()).to.equal(0);
+        await world.clock.advance(1);
+        expect(await reads()).to.equal(1);
+      });
+
+      it('after a token came there and went without a pass between', async () => {
+        world.secrets.delete(await issue());
+        expect(await reads(), 'young').to.equal(1);
+        await world.clock.advance(YOUNG);
+        expect(await sweep()).to.deep.equal([`withdraw ${NODE_PATH}`]);
+      });
+    });
+
     it('stays while somebody issues a token there', async () => {
-      await world.clock.advance(DAY);
+      await world.clock.advance(HOUR + DAY);
       let swept = Promise.resolve();
       world.calls.before('publish', () => {
         swept = world.cleaner.sweep(never);
@@ -153,7 +192,7 @@ describe('controllers/token-cleaner', () => {
     });
 
     it('stays when somebody has begun to issue a token there since the pass began', async () => {
-      await world.clock.advance(DAY);
+      await world.clock.advance(HOUR + DAY);
       const now = world.clock.now();
       const begun = secretOfToken({
         token: { id: 'newone', secret: SECRET_PART },

@@ -59,6 +59,10 @@ export class TokenWorld {
       isSpent: ({ id }) => this.spent.has(id),
       dryRun: options.dryRun ?? false,
     });
+    secrets.view.subscribe({
+      put: (token) => this.cleaner.changed(token),
+      gone: (token) => this.cleaner.changed(token),
+    });
   }
 
   /** Names of the calls so far, in order, reads left out; forgets them. */

@@ -44,6 +44,7 @@ describe('Vault on a real OpenBao', () => {
         version: 0,
         tokenId: undefined,
         updatedAt: undefined,
+        endsAt: undefined,
       });
       expect((await fetched(session, path)).body).to.deep.equal({ errors: [] });
 
@@ -67,7 +68,8 @@ describe('Vault on a real OpenBao', () => {
       });
 
       await publications.withdraw(path, never);
-      expect(await publications.state(path, never)).to.include({ kind: 'gone', version: 1, tokenId: 'aaaaaa' });
+      expect(live.endsAt).to.be.closeTo(Date.now() + HOUR, 60_000);
+      expect(await publications.state(path, never)).to.deep.equal({ ...live, kind: 'gone' });
       const tombstone = await fetched(session, path);
       expect(tombstone.found).to.equal(false);
       expect(tombstone.body['data']).to.deep.nested.include({ data: null, 'metadata.destroyed': true });

@@ -144,9 +144,11 @@ export class MemoryPublications implements TokenPublications {
   async state(path: string, signal: AbortSignal): Promise<PublicationState> {
     await this.#calls.begin('state', path, signal);
     const entry = this.#entries.get(path);
-    if (entry === undefined) return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
-    const { version, tokenId, updatedAt } = entry;
-    return { kind: this.fetched(path) === undefined ? 'gone' : 'live', version, tokenId, updatedAt };
+    if (entry === undefined) {
+      return { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined, endsAt: undefined };
+    }
+    const { version, tokenId, updatedAt, endsAt } = entry;
+    return { kind: this.fetched(path) === undefined ? 'gone' : 'live', version, tokenId, updatedAt, endsAt };
   }
 
   async read(path: string, signal: AbortSignal): Promise<PublishedToken | undefined> {

@@ -31,9 +31,21 @@ function token(change: Partial<TokenRecord> = {}): TokenRecord {
   };
 }
 
-const live = (tokenId: string | undefined): PublicationState => ({ kind: 'live', version: 1, tokenId, updatedAt: NOW });
-const gone: PublicationState = { kind: 'gone', version: 2, tokenId: 'abcdef', updatedAt: NOW };
-const absent: PublicationState = { kind: 'absent', version: 0, tokenId: undefined, updatedAt: undefined };
+const live = (tokenId: string | undefined): PublicationState => ({
+  kind: 'live',
+  version: 1,
+  tokenId,
+  updatedAt: NOW,
+  endsAt: NOW,
+});
+const gone: PublicationState = { kind: 'gone', version: 2, tokenId: 'abcdef', updatedAt: NOW, endsAt: NOW };
+const absent: PublicationState = {
+  kind: 'absent',
+  version: 0,
+  tokenId: undefined,
+  updatedAt: undefined,
+  endsAt: undefined,
+};
 const mint = (why: Extract<RotationStep, { kind: 'mint' }>['why']): RotationStep => ({ kind: 'mint', why });
 const wait = (untilMs: number): RotationStep => ({ kind: 'wait', untilMs });
 /** A token whose half life is over at `at`. */
