@@ -34,7 +34,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   ops: { layers: [...INNER, 'runtime'], packages: ['pino', 'prom-client', 'node:http', 'node:net'] },
   kubernetes: {
     layers: [...INNER, 'runtime', DOCTOR],
-    packages: ['@kubernetes/client-node', 'undici', 'node:crypto', 'node:fs', 'node:https'],
+    packages: ['@kubernetes/client-node', 'undici', 'node:crypto', 'node:fs', 'node:https', 'node:path'],
   },
   vault: {
     layers: [...INNER, 'runtime'],

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { delimiter } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { ConfigError, messageOf } from '../errors.ts';
 import { Transport, type TransportOptions } from './transport.ts';
@@ -13,7 +14,8 @@ export interface Cluster {
 }
 
 /**
- * Reads a kubeconfig file, or the service account of the pod where `kubeconfig` is undefined. Nothing is sent yet.
+ * Reads a kubeconfig file, or several that are merged as kubectl does with a list in KUBECONFIG, or the service account
+ * of the pod where `kubeconfig` is undefined. Nothing is sent yet.
  * Throws ConfigError: client-node itself falls back to http://localhost:8080 in silence.
  */
 export function connectCluster(kubeconfig: string | undefined, options: TransportOptions): Cluster {
@@ -34,9 +36,9 @@ export function connectWithToken(kubeconfig: string | undefined, token: string, 
 }
 
 function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
-  const config = new KubeConfig();
+  let config = new KubeConfig();
   try {
-    if (kubeconfig !== undefined) config.loadFromFile(kubeconfig);
+    if (kubeconfig !== undefined) config = merged(filesOf(kubeconfig).map(readFile));
     else if (existsSync(SERVICE_ACCOUNT_TOKEN)) config.loadFromCluster();
     else throw new Error('not in a cluster: set `kubernetes.kubeconfig`, --kubeconfig or KUBECONFIG');
   } catch (error) {
@@ -45,6 +47,36 @@ function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
   const wrong = whatIsWrong(config);
   if (wrong !== undefined) throw problem(kubeconfig, wrong);
   return config;
+}
+
+/** Of a list, files that are missing are passed over; a single one has to be there. */
+function filesOf(kubeconfig: string): string[] {
+  if (existsSync(kubeconfig)) return [kubeconfig];
+  const files = kubeconfig.split(delimiter).filter((file) => file !== '' && existsSync(file));
+  return files.length === 0 ? [kubeconfig] : files;
+}
+
+function readFile(path: string): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromFile(path);
+  return config;
+}
+
+/** The first file that names something decides. */
+function merged(configs: readonly KubeConfig[]): KubeConfig {
+  const config = new KubeConfig();
+  const currentContext = configs.map((each) => each.currentContext).find((name) => isGiven(name)) ?? '';
+  config.loadFromOptions({
+    clusters: firstOfEachName(configs.flatMap(({ clusters }) => clusters)),
+    users: firstOfEachName(configs.flatMap(({ users }) => users)),
+    contexts: firstOfEachName(configs.flatMap(({ contexts }) => contexts)),
+    currentContext,
+  });
+  return config;
+}
+
+function firstOfEachName<T extends { readonly name: string }>(items: readonly T[]): T[] {
+  return [...new Map(items.toReversed().map((item) => [item.name, item])).values()];
 }
 
 function whatIsWrong(config: KubeConfig): string | undefined {

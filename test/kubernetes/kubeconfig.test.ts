@@ -83,6 +83,48 @@ describe('kubernetes/kubeconfig', () => {
     });
   }
 
+  describe('a list of files, as kubectl takes it', () => {
+    const file = (name: string, text: string): string => {
+      const path = join(dir, name);
+      writeFileSync(path, text);
+      return path;
+    };
+    const data = (ca: string): object => ({
+      server: SERVER,
+      'certificate-authority-data': Buffer.from(ca).toString('base64'),
+    });
+    const clusters = (text: string): string =>
+      file('clusters', stringify({ clusters: [{ name: 'cluster', cluster: data(text) }] }));
+
+    it('is put together: cluster, user and context may stand in different ones', () => {
+      const rest = stringify({
+        'current-context': 'here',
+        users: [{ name: 'me', user: { token: 'secret-token' } }],
+        contexts: [{ name: 'here', context: { cluster: 'cluster', user: 'me' } }],
+      });
+      expect(connect([clusters(CA), file('rest', rest)].join(':')).caCertificate).to.equal(CA);
+    });
+
+    it('goes by the first that names something, the current context as well', () => {
+      const other = config({ cluster: data('the other'), current: 'there' });
+      const own = file('own', config({ cluster: data('its own') }));
+      expect(connect([own, file('other', other)].join(':')).caCertificate).to.equal('its own');
+      expect(connect([clusters('the first'), own].join(':')).caCertificate).to.equal('the first');
+    });
+
+    it('may name files that are missing, but not only such', () => {
+      const list = ['', join(dir, 'none'), written(config({ cluster: data(CA) }))].join(':');
+      expect(connect(list).caCertificate).to.equal(CA);
+      expect(() => connect(`${join(dir, 'none')}:${join(dir, 'nor')}`)).to.throw(ConfigError, /none/);
+    });
+  });
+
+  it('takes a colon in the path of one file for what it is', () => {
+    const path = join(dir, 'with:colon');
+    writeFileSync(path, config());
+    expect(connect(path).caCertificate).to.equal('');
+  });
+
   it('refuses a file that is missing', () => {
     expect(() => connect(join(dir, 'none'))).to.throw(ConfigError, /none/);
   });
