@@ -15,7 +15,6 @@ import {
   time,
 } from './config-values.ts';
 import { parseRanges } from './policy/addresses.ts';
-import { isPoolName } from './tokens/binding.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -227,10 +226,8 @@ export const configSchema = z.strictObject({
         .describe('Namespace of the ConfigMaps with node records and claims'),
     })
     .prefault({}),
-  pools: z
-    .record(z.string().refine(isPoolName, 'must be a lower-case DNS label'), pool)
-    .default({})
-    .describe('Pools of nodes by name; each is kept filled with a token'),
+  // Their names are held by readConfig: with a wrong key zod would not look at its value.
+  pools: z.record(z.string(), pool).default({}).describe('Pools of nodes by name; each is kept filled with a token'),
   minter: z
     .strictObject({
       concurrency: concurrency.default(4).describe('Pools that are worked on at the same time'),

@@ -5,6 +5,7 @@ import { ConfigError, type ConfigProblem, messageOf } from './errors.ts';
 import type { AddressRanges } from './policy/addresses.ts';
 import { admitsAnyName, coversHalf } from './policy/breadth.ts';
 import type { PolicyConfig, PoolPolicy } from './policy/policy-config.ts';
+import { isPoolName } from './tokens/binding.ts';
 
 /** The whole config, read, checked and frozen. Durations are in ms. */
 export type Config = Readonly<ConfigShape>;
@@ -137,16 +138,11 @@ function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
     return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a key of the config' }));
   }
   const path = issue.path.join('.');
-  // The one record of the config is `pools`.
-  if (issue.code === 'invalid_key') {
-    const message = issue.issues.map(({ message }) => message).join('; ');
-    return [{ path, message: `${JSON.stringify(issue.path.at(-1))} is no name of a pool: ${message}` }];
-  }
   const missing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
   return [{ path, message: missing ? 'is missing' : issue.message }];
 }
 
-/** What holds between keys; read from the raw file, so that it is reported beside what is wrong with single keys. */
+/** What holds between keys, and of the names of pools; read from the raw file, so that it is reported beside what is wrong with single keys. */
 function crossProblems(raw: unknown): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const runs = at(raw, 'controllers') ?? CONTROLLERS;
@@ -170,6 +166,12 @@ function crossProblems(raw: unknown): ConfigProblem[] {
   }
   if (at(raw, 'vault') === undefined && (running.has('minter') || (running.has('signer') && vaultPath !== undefined))) {
     problems.push({ path: 'vault', message: 'is needed by the minter, and by signer.ca.vaultPath' });
+  }
+  const pools = at(raw, 'pools');
+  for (const name of isObject(pools) ? Object.keys(pools) : []) {
+    if (isPoolName(name)) continue;
+    const message = `${JSON.stringify(name)} is no name of a pool: must be a lower-case DNS label`;
+    problems.push({ path: `pools.${name}`, message });
   }
   return problems;
 }

@@ -26,7 +26,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   app: { layers: [...SERVICE, 'wiring'], packages: [] },
   wiring: { layers: [...SERVICE, DOCTOR], packages: ['node:crypto', 'node:fs'] },
-  config: { layers: ['config-schema', 'policy', 'errors'], packages: ['yaml', 'zod'] },
+  config: { layers: ['config-schema', 'policy', 'tokens', 'errors'], packages: ['yaml', 'zod'] },
   'config-changes': { layers: ['config'], packages: [] },
   'config-schema': { layers: ['config-values', 'policy', 'tokens'], packages: ['zod'] },
   'config-values': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },

@@ -16,7 +16,7 @@ describe('config: problems', () => {
       'signer.ca.certificateFile': '/ca.pem',
       'minter.tokenLifetime': '1d',
       'ops.listen': '0.0.0.0:99999',
-      'pools.Bad_Name': { nodeNames: 'x' },
+      'pools.Bad_Name': { nodeNames: '(', uses: 0 },
       'pools.workers': { nodeNames: '(' },
       extra: { deep: true },
     });
@@ -32,6 +32,8 @@ describe('config: problems', () => {
       'minter.tokenLifetime',
       'ops.listen',
       'pools.Bad_Name',
+      'pools.Bad_Name.nodeNames',
+      'pools.Bad_Name.uses',
       'pools.workers.nodeNames',
       'extra',
       'signer.ca',

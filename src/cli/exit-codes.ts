@@ -30,6 +30,21 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = 
   interrupted: 'Ended by a second SIGINT or SIGTERM, or in the middle of a command.',
 };
 
+/** The same in a few words, for help. */
+export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
+  ok: 'done',
+  failed: 'failed',
+  usage: 'wrong command line or config',
+  notFound: 'not found',
+  conflict: 'in the way of something that is there',
+  unavailable: 'API server or Vault unreachable',
+  forbidden: 'credential or right refused',
+  partly: 'some of many nodes got no token',
+  ailing: 'warnings found',
+  sick: 'errors found',
+  interrupted: 'interrupted',
+};
+
 const EXIT_OF_REMOTE: Readonly<Record<RemoteErrorCode, keyof typeof EXIT_CODES>> = {
   NotFound: 'notFound',
   Conflict: 'conflict',

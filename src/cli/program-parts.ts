@@ -1,15 +1,28 @@
 /** What both programs are built with. */
 import { Command, Option } from 'commander';
+import { EXIT_CODES, EXIT_WORDS } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import type { OptionRow } from './settings.ts';
 import { VERSION } from './version.ts';
 
 export type ProgramName = 'kubelet-bootstrap' | 'bootstrap-token';
 
-export const HELP_END = `
-Exit codes: 0 done, 1 failed, 2 wrong command line or config, 3 not found, 4 in the way of something that is there,
-5 API server or Vault unreachable, 6 credential or right refused, 10 doctor has warnings, 11 doctor has errors,
-130 interrupted.`;
+/** What the help of a program ends with: the exit codes, in lines of a terminal. */
+export const HELP_END = `\n${wrapped(
+  (Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[]).map((name) => `${EXIT_CODES[name]} ${EXIT_WORDS[name]}`),
+)}`;
+
+/** `Exit codes: a, b,\nc.`, no line longer than 80 characters. */
+function wrapped(items: readonly string[]): string {
+  const lines = ['Exit codes:'];
+  for (const [index, item] of items.entries()) {
+    const text = `${item}${index === items.length - 1 ? '.' : ','}`;
+    const line = lines.at(-1) ?? '';
+    if (line.length + 1 + text.length <= 80) lines[lines.length - 1] = `${line} ${text}`;
+    else lines.push(text);
+  }
+  return lines.join('\n');
+}
 
 /** A program that throws instead of exiting, and prints through `io`. */
 export function newProgram(name: ProgramName, io: Io): Command {

@@ -12,7 +12,7 @@ const SHARED = Object.values(SHARED_OPTIONS).map(({ flag }) => flag);
 
 describe('cli/program: help', () => {
   const HELP: readonly (readonly [ProgramName, readonly string[], readonly string[]])[] = [
-    [SERVICE, [], ['run', 'explain', 'simulate', 'node', 'Exit codes: 0 done']],
+    [SERVICE, [], ['run', 'explain', 'simulate', 'node', 'Exit codes: 0 done', '7 some of many nodes got no token']],
     [SERVICE, ['run'], [...SHARED, ...Object.values(RUN_OPTIONS).map(({ flag }) => flag), DEFAULT_CONFIG]],
     [SERVICE, ['explain'], [...SHARED, '[csr]', '--filename', '--output']],
     [SERVICE, ['simulate'], [...SHARED, '--filename', '--baseline', '--facts', '--output']],
