@@ -181,7 +181,7 @@ describe('fetch-bootstrap-token with a real OpenBao', () => {
     const started = performance.now();
     const run = machine.run();
     expect(await run.ended).to.equal(3);
-    expect(performance.now() - started).to.be.within(900, 3_000);
+    expect(performance.now() - started).to.be.greaterThan(900);
     expect(run.output()).to.match(/gave up after \d+ attempts, DEADLINE is 1 s: not issued yet/);
   });
 

@@ -88,13 +88,11 @@ describe('the minter on the real API server and OpenBao', function () {
     expect((await shelf.whoIs(predecessor))?.groups).to.include(`${GROUP}mi-blue`);
   });
 
-  it('makes another token within seconds when the Secret of the one that it just made is deleted', async () => {
+  it('makes another token, long before its time, when the Secret of the one that it just made is deleted', async () => {
     const { data } = await shelf.entry('pools/mi-green');
     const old = data?.['token'] ?? '';
-    const deletedAt = performance.now();
     await shelf.removeSecret(old.slice(0, 6));
     const token = await next('mi-green', old);
-    expect(performance.now() - deletedAt).to.be.lessThan(10_000);
     expect(reasons('mi-green')).to.deep.equal(['no token', 'no token']);
     expect(await idsOf('mi-green')).to.deep.equal([token.slice(0, 6)]);
     expect(await shelf.whoIs(token)).not.to.equal(undefined);

@@ -15,9 +15,13 @@ describe('a Vault session on a real OpenBao', () => {
     const publications = publicationsOf(session);
     expect(await publications.list('nodes', never)).to.be.an('array');
     await until(() => vault.countOf('renew') >= 1 && vault.countOf('login') >= 2, 'it has renewed and logged in anew');
-    // less than a second before the longest lifetime OpenBao grants what is left, or refuses: it counts whole seconds
+    // less than a second before the longest lifetime OpenBao grants what is left, or refuses: it counts whole seconds;
+    // and on a busy machine the token may be over by the time that the renewal arrives
+    const refusals = ['Invalid', 'Forbidden'];
     const failed = vault.calls.filter(({ outcome }) => outcome !== 'ok' && outcome !== 'absent');
-    expect(failed.filter(({ operation, outcome }) => operation !== 'renew' || outcome !== 'Invalid')).to.deep.equal([]);
+    expect(
+      failed.filter(({ operation, outcome }) => operation !== 'renew' || !refusals.includes(outcome)),
+    ).to.deep.equal([]);
     expect(await publications.list('nodes', never)).to.be.an('array');
   });
 
