@@ -82,6 +82,17 @@ export function signalProcess(process_: Pick<ServerProcess, 'pid' | 'startTime'>
   }
 }
 
+/**
+ * Kills all of them and blocks until they are gone, for `mostMs` at most: while a process exits nothing else runs. What
+ * they hold, such as mounts and files, is free only then.
+ */
+export function killAtExit(processes: readonly Pick<ServerProcess, 'pid' | 'startTime'>[], mostMs: number): void {
+  for (const each of processes) signalProcess(each, 'SIGKILL');
+  const giveUpAt = performance.now() + mostMs;
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  while (processes.some(isRunning) && performance.now() < giveUpAt) Atomics.wait(never, 0, 0, 5);
+}
+
 /** Asks the process to end, kills it after `graceMs`, and resolves when it is gone. */
 export async function endProcess(process: Pick<ServerProcess, 'pid' | 'startTime'>, graceMs: number): Promise<void> {
   const killAt = performance.now() + graceMs;

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endProcess, isRunning, signalProcess, logOf, startProcess } from './process.ts';
+import { endProcess, isRunning, killAtExit, logOf, startProcess } from './process.ts';
 import type { ProcessSpec, ServerProcess } from './process.ts';
 import { undo } from './traces.ts';
 import type { Trace } from './traces.ts';
@@ -25,6 +25,8 @@ export interface SupervisorOptions {
 
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const POLL_MS = 20;
+/** What is killed is gone within milliseconds, unless the kernel still has to tidy up much for it. */
+const KILLED_WITHIN_MS = 5_000;
 
 /** Starts servers, waits until they answer, and ends all of them, however this process ends. */
 export class Supervisor {
@@ -118,7 +120,7 @@ export class Supervisor {
   }
 
   readonly #onExit = (): void => {
-    for (const each of this.#processes) signalProcess(each, 'SIGKILL');
+    killAtExit(this.#processes, KILLED_WITHIN_MS);
     this.#undoTraces();
     try {
       this.#removeDir();

@@ -49,7 +49,7 @@ export function undo(trace: Trace): void {
         killShims(trace.socket);
         break;
       case 'mounts':
-        for (const target of mountsBelow(trace.dir).reverse()) spawnSync('umount', [target], { stdio: 'ignore' });
+        for (const target of mountsBelow(trace.dir).reverse()) unmount(target);
         break;
       case 'socket':
         rmSync(trace.path, { force: true });
@@ -61,6 +61,12 @@ export function undo(trace: Trace): void {
   } catch {
     // Gone already, not empty, or not ours to change any more.
   }
+}
+
+/** One that is still in use, by a process that is just ending, goes as soon as it is not. */
+function unmount(target: string): void {
+  const { status } = spawnSync('umount', [target], { stdio: 'ignore' });
+  if (status !== 0) spawnSync('umount', ['--lazy', target], { stdio: 'ignore' });
 }
 
 /** Shims name the socket of their containerd in their arguments. */

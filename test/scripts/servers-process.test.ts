@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { firstAddress } from '../../scripts/servers/kubelet.ts';
 import { waitUntil } from '../../scripts/servers/long-step.ts';
 import { freePorts, withFreePorts } from '../../scripts/servers/ports.ts';
-import { endProcess, isRunning, startTimeOf } from '../../scripts/servers/process.ts';
+import { endProcess, isRunning, killAtExit, startTimeOf } from '../../scripts/servers/process.ts';
 import {
   bootId,
   endAll,
@@ -56,6 +56,13 @@ describe('the processes of the local servers', () => {
     await deaf.ready(started, async () => readFileSync(started.logFile, 'utf8').includes('ready'));
     await endProcess(started, 50);
     expect(isRunning(started)).to.equal(false);
+  });
+
+  it('are gone when a process that exits has killed them', () => {
+    const several = supervisor();
+    const started = [1, 2, 3].map((number) => several.start({ ...SLEEP, name: `sleeper-${number}` }));
+    killAtExit(started, 60_000);
+    expect(started.map(isRunning)).to.deep.equal([false, false, false]);
   });
 
   it('are not mistaken for another process with the same pid', async () => {
