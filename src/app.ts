@@ -1,6 +1,6 @@
 /** The composition root: from a config to the wired service. */
 import { breadthOf, type Config, runningControllers } from './config.ts';
-import { messageOf } from './errors.ts';
+import { allOrEveryProblem, messageOf } from './errors.ts';
 import { tokenListWatch } from './kubernetes/token-secrets.ts';
 import type { HealthCheck } from './ops/health.ts';
 import { Metrics } from './ops/metrics.ts';
@@ -12,7 +12,7 @@ import type { Informer } from './runtime/informer.ts';
 import { type Part, startAll } from './runtime/lifecycle.ts';
 import type { TokenRecord } from './tokens/token-secret.ts';
 import { addressSide } from './wiring/addresses.ts';
-import { openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
+import { checkFiles, openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
 import { type NodeState, nodeState } from './wiring/node-state.ts';
@@ -88,8 +88,11 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     onVaultCall: metrics.vaultCall.bind(metrics),
   };
 
-  const cluster = openCluster(config, clock, observers);
-  const vault = config.vault === undefined ? undefined : await openVault(config, clock, observers);
+  const [cluster, vault] = await allOrEveryProblem([
+    Promise.resolve().then(() => openCluster(config, clock, observers)),
+    config.vault === undefined ? undefined : openVault(config, clock, observers),
+    checkFiles(config),
+  ]);
   const tokens: Informer<TokenRecord> = informerOf(context, 'tokens', tokenListWatch(cluster.transport));
   const backend = remembering(openSigner(config, clock, vault, log), (notAfter) => {
     authorityNotAfter = notAfter;

@@ -103,6 +103,20 @@ export function isRemote(error: unknown, ...codes: RemoteErrorCode[]): error is 
   return error instanceof RemoteError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/**
+ * Waits for all of them. When several fail for what is wrong in the config, one ConfigError has the problems of all: who
+ * mends one should not meet the next.
+ */
+export async function allOrEveryProblem<T extends readonly unknown[] | []>(
+  works: T,
+): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
+  const settled = await Promise.allSettled(works);
+  const failures = settled.flatMap((each): unknown[] => (each.status === 'rejected' ? [each.reason] : []));
+  const problems = failures.flatMap((failure) => (failure instanceof ConfigError ? failure.problems : []));
+  if (failures.length > 1 && problems.length >= failures.length) throw new ConfigError('config', problems);
+  return Promise.all(works);
+}
+
 /** The text of anything that was thrown, in one line. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

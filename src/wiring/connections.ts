@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { TokenDesk } from '../controllers/token-desk.ts';
-import { ConfigError, messageOf } from '../errors.ts';
+import { allOrEveryProblem, ConfigError, messageOf } from '../errors.ts';
 import { type Cluster, connectCluster, connectWithToken } from '../kubernetes/kubeconfig.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
 import type { ApiCall, Transport } from '../kubernetes/transport.ts';
@@ -140,11 +140,24 @@ export async function openTokenDesk(
   });
 }
 
+/** Throws ConfigError when a file that the service does not start without cannot be read; what it connects by is not looked at. */
+export async function checkFiles({ cluster, serving }: Config): Promise<void> {
+  const inventory = serving.inventory?.file;
+  await allOrEveryProblem([
+    cluster.caFile === undefined ? undefined : readPem('cluster.caFile', cluster.caFile),
+    inventory === undefined ? undefined : readText('serving.inventory.file', inventory),
+  ]);
+}
+
 async function readPem(key: string, path: string): Promise<string> {
+  const text = await readText(key, path);
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new ConfigError('config', [{ path: key, message: `${path} holds no PEM certificate` }]);
+}
+
+async function readText(key: string, path: string): Promise<string> {
   try {
-    const text = await readFile(path, 'utf8');
-    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-    throw new Error(`${path} holds no PEM certificate`);
+    return await readFile(path, 'utf8');
   } catch (error) {
     throw new ConfigError('config', [{ path: key, message: messageOf(error) }], { cause: error });
   }

@@ -282,6 +282,16 @@ describe('cli/program: config', () => {
     });
   });
 
+  it('that names several files which are not there ends with all of them', async () => {
+    const files = ['kubernetes.kubeconfig', 'cluster.caFile', 'vault.caFile', 'serving.inventory.file'];
+    const text = withValues(Object.fromEntries(files.map((key) => [key, `/nowhere/${key}`])));
+    await withFile(text, async (path) => {
+      const { code, out, err } = await ran(SERVICE, ['run', '--config', path]);
+      expect([code, out]).to.deep.equal([2, '']);
+      for (const key of files) expect(err).to.match(new RegExp(`^  ${key}: ENOENT.*'/nowhere/${key}'$`, 'm'));
+    });
+  });
+
   it('ends with 130 when it was interrupted', async () => {
     const { code, err } = await ran(SERVICE, ['run', '--config', '/nowhere'], {}, AbortSignal.abort());
     expect(code).to.equal(130);
