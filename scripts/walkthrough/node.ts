@@ -1,11 +1,16 @@
 /** The node of the demo: a real kubelet, or a stand-in where none can run. */
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { messageOf } from '../../src/errors.ts';
 import { KubeletStandIn } from '../../test/support/kubelet-stand-in.ts';
+import { findBinaries } from '../servers/binaries.ts';
 import { canRunKubelet } from '../servers/kubelet.ts';
 import type { Servers } from '../servers/servers.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
 import { startTimeOf } from '../servers/process.ts';
+
+const run = promisify(execFile);
 
 /** A node that bootstraps, serves and renews by itself. */
 export interface DemoNode {
@@ -26,9 +31,12 @@ export async function startNode(
   const reason = canRunKubelet();
   const { name, bootstrapKubeconfig } = options;
   if (reason === undefined) {
+    const { kubelet: binary } = await findBinaries(['kubelet']);
+    // `Kubernetes v1.37.2`
+    const [, version = ''] = (await run(binary, ['--version'])).stdout.trim().split(' ');
     const kubelet = await servers.startKubelet({ name, bootstrapKubeconfig });
     return {
-      what: `kubelet v1.37.2 (pid ${kubelet.pid}) with a containerd of its own`,
+      what: `kubelet ${version} (pid ${kubelet.pid}) with a containerd of its own`,
       clientCertificate: () => readOr(kubelet.clientPem),
       servingCertificate: () => readOr(kubelet.servingPem),
       identity: () => `${kubelet.pid} ${startTimeOf(kubelet.pid)}`,

@@ -12,7 +12,7 @@ import { runProgram } from '../servers/service.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
 import { must, type Narrator, waitFor } from './narrator.ts';
 import type { DemoNode } from './node.ts';
-import type { Stage } from './stage.ts';
+import { CA_PATH, type Stage } from './stage.ts';
 
 const FETCH = join(
   dirname(fileURLToPath(import.meta.url)),
@@ -81,7 +81,29 @@ export async function fetchToken(
   const mode = (statSync(kubeconfig).mode & 0o777).toString(8);
   narrator.tell(`bootstrap kubeconfig written, mode 0${mode}`);
   must(mode === '600', 'the kubeconfig can be read by others');
+  const neighbour = `secret/data/kubelet-bootstrap/nodes/${OTHER_NODE}`;
+  const status = await readWith(credential, openBao, neighbour);
+  must(status === 403, `the credential reads ${neighbour}: ${status}`);
+  narrator.tell(`the same credential at the path of another node, ${neighbour}: 403, permission denied`);
   return kubeconfig;
+}
+
+/** What status a read gets with the credential of a machine. */
+async function readWith(
+  { roleIdFile, secretIdFile }: { roleIdFile: string; secretIdFile: string },
+  { address, ca }: Stage['servers']['openBao'],
+  path: string,
+): Promise<number> {
+  const anonymous = new HttpsClient({ server: address, ca });
+  const login = (await anonymous.must('POST', '/v1/auth/approle/login', {
+    role_id: readFileSync(roleIdFile, 'utf8'),
+    secret_id: readFileSync(secretIdFile, 'utf8'),
+  })) as { auth: { client_token: string } };
+  await anonymous.close();
+  const client = new HttpsClient({ server: address, ca, headers: { 'x-vault-token': login.auth.client_token } });
+  const { status } = await client.send('GET', `/v1/${path}`);
+  await client.close();
+  return status;
 }
 
 function runScript(
@@ -121,7 +143,12 @@ export async function watchBootstrap(narrator: Narrator, stage: Stage, node: Dem
     'RBAC of its creator was checked: system:bootstrappers may create certificatesigningrequests/nodeclient',
   );
   narrator.tell(`approved: ${approvalOf(issued)}`);
-  narrator.tell(`signed with the CA key that the service read from Vault (secret/kubernetes/ca)`);
+  const reads = await stage.service.metric('kubelet_bootstrap_vault_call_seconds_count', {
+    operation: 'kv-read',
+    outcome: 'ok',
+  });
+  must(reads > 0, 'the service has read nothing from Vault');
+  narrator.tell(`signed with the CA key that the service read from Vault (secret/${CA_PATH})`);
   await waitFor(narrator, 'the downloaded certificate', 60, async () => node.clientCertificate());
   narrator.tell('the kubelet downloaded its certificate and authenticates with it');
   await waitFor(narrator, 'the registered Node', 90, async () => {

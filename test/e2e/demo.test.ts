@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
@@ -24,9 +25,13 @@ function leftBehind(mark: string): string[] {
 
 function startDemo(
   mark: string,
+  env: Readonly<Record<string, string>>,
   ...args: string[]
 ): { output: () => string; ended: Promise<number | null>; interrupt: () => void } {
-  const child = spawn(DEMO, args, { env: { ...process.env, DEMO_MARK: mark }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(DEMO, args, {
+    env: { ...process.env, DEMO_MARK: mark, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return {
@@ -46,7 +51,7 @@ describe('scripts/demo', function () {
     let code: number | null = null;
     before('run it', async () => {
       const mark = `whole-${process.pid}`;
-      const demo = startDemo(mark, '--keep');
+      const demo = startDemo(mark, {}, '--keep');
       void demo.ended.then((early) => (code = early));
       await until(
         'it keeps running, or has failed',
@@ -72,6 +77,7 @@ describe('scripts/demo', function () {
     });
 
     for (const [sentence, wanted] of [
+      ['shows that the machine can read its own path alone', 'nodes/demo-worker-2: 403, permission denied'],
       ['approves the first certificate for the bound token', 'approved: BootstrapApproved'],
       ['approves the serving certificate for the node itself', ': ServingApproved'],
       [
@@ -87,12 +93,21 @@ describe('scripts/demo', function () {
     }
   });
 
-  it('interrupted in the middle leaves no process behind', async () => {
-    const mark = `interrupted-${process.pid}`;
-    const demo = startDemo(mark);
-    await until('the token is fetched', async () => demo.output().includes('2. A new machine'));
-    demo.interrupt();
-    expect(await demo.ended).to.be.oneOf([130, null]);
-    await until('its processes are gone', async () => leftBehind(mark).length === 0);
-  });
+  for (const [moment, line] of [
+    ['before the kubelet starts', '2. A new machine'],
+    ['while the kubelet runs', 'signed and downloaded'],
+  ] as const) {
+    it(`interrupted ${moment} leaves neither processes nor files nor mounts behind`, async () => {
+      const mark = `interrupted-${process.pid}`;
+      const folder = mkdtempSync(join(tmpdir(), 'demo-test-'));
+      const demo = startDemo(mark, { TMPDIR: folder });
+      await until(`it says "${line}"`, async () => demo.output().includes(line));
+      demo.interrupt();
+      expect(await demo.ended).to.be.oneOf([130, null]);
+      await until('its processes are gone', async () => leftBehind(mark).length === 0);
+      expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.to.include(folder);
+      expect(readdirSync(folder)).to.deep.equal([]);
+      rmdirSync(folder);
+    });
+  }
 });
