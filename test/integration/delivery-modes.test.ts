@@ -175,7 +175,7 @@ describe('how a machine gets at its token, on a real OpenBao that vault setup ma
       it(`is refused ${what}: tried until the deadline, since Vault says the same while it lacks the keys`, async () => {
         const jwt = made();
         const machine = withJwt(machineOf('delivery-1'), jwt);
-        machine.settings['DEADLINE'] = '2';
+        machine.settings['DEADLINE'] = '4';
         const run = machine.run();
         expect(await run.ended, run.output()).to.equal(3);
         expect(run.output())

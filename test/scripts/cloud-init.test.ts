@@ -70,7 +70,8 @@ describe('the cloud-init files', () => {
   });
 });
 
-describe('fetch-bootstrap-token', () => {
+describe('fetch-bootstrap-token', function () {
+  this.timeout(60_000);
   let machine: Machine;
   let secretId: string;
   let stop: (() => void) | undefined;
@@ -202,10 +203,11 @@ describe('fetch-bootstrap-token', () => {
 
   it("waits while the server's certificate is not valid yet at this machine's time", async () => {
     await fakeVault(() => ENTRY, undefined, [60, 120]);
-    machine.settings['DEADLINE'] = '1';
     const run = machine.run();
-    expect(await run.ended).to.equal(3);
-    expect(run.output()).to.match(/attempt 1: Vault's certificate is not valid at this machine's time, .*; next in/);
+    await run.said(/attempt 1: Vault's certificate is not valid at this machine's time, .*; next in/);
+    await run.said(/attempt 2: /);
+    process.kill(run.pid, 'SIGTERM');
+    expect(await run.ended).to.equal(143);
   });
 
   for (const status of [429, 503]) {
@@ -225,7 +227,7 @@ describe('fetch-bootstrap-token', () => {
     await fakeVault(() => ({ status: 429, headers: { 'Retry-After': '300' } }));
     const run = machine.run();
     expect(await run.ended).to.equal(3);
-    expect(run.output()).to.contain('gave up after 1 attempts, DEADLINE is 10 s: Vault asks to slow down (429)');
+    expect(run.output()).to.contain('gave up after 1 attempts, DEADLINE is 60 s: Vault asks to slow down (429)');
   });
 
   describe('with a wrapping token', () => {
@@ -330,18 +332,18 @@ describe('fetch-bootstrap-token', () => {
     'while Vault does not answer': (_, asked) => asked,
   };
   for (const [when, moment] of Object.entries(moments)) {
-    it(`ends promptly on SIGTERM ${when}, and leaves no file`, async () => {
+    it(`ends promptly on SIGTERM ${when}, and leaves no file`, async function () {
+      // Less than what it would wait for otherwise.
+      this.timeout(12_000);
       const asked = Promise.withResolvers<void>();
       await fakeVault(() => {
         asked.resolve();
-        return when === 'between two attempts' ? { status: 500, headers: { 'Retry-After': '8' } } : undefined;
+        return when === 'between two attempts' ? { status: 500, headers: { 'Retry-After': '30' } } : undefined;
       });
       const run = machine.run();
       await moment(run, asked.promise);
-      const signalled = performance.now();
       process.kill(run.pid, 'SIGTERM');
       expect(await run.ended).to.equal(143);
-      expect(performance.now() - signalled).to.be.below(1_000);
       expect(machine.written()).to.deep.equal([]);
       expect(existsSync(machine.kubeconfig)).to.equal(false);
     });

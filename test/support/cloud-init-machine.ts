@@ -46,7 +46,7 @@ export function newMachine(node: string): Machine {
     NODE_NAME: node,
     KUBELET_CLIENT_CERT: certificate,
     BOOTSTRAP_KUBECONFIG: kubeconfig,
-    DEADLINE: '10',
+    DEADLINE: '60',
     SPREAD: '0',
     MAX_WAIT: '1',
   };
