@@ -134,6 +134,7 @@ export const configSchema = z.strictObject({
   cluster: z.strictObject({
     server: https.describe('URL of the API server as nodes reach it; goes into their bootstrap kubeconfig'),
     caFile: file.optional().describe("PEM of the CA that nodes check it with; the kubeconfig's own without it"),
+    domain: dnsSuffix.default('cluster.local').describe("DNS domain of the cluster: names of Services are no node's"),
   }),
   vault: vault.optional().describe('Needed by the minter, and by the signer when the CA is in Vault'),
   controllers: z

@@ -112,7 +112,12 @@ export function policyOf(config: Config): PolicyConfig {
     longestRequestSeconds: Math.floor(approver.longestRequest / 1000),
     serving:
       serving.enabled && serving.addressRanges !== undefined
-        ? { dnsSuffixes: serving.dnsSuffixes, ranges: serving.addressRanges }
+        ? {
+            dnsSuffixes: serving.dnsSuffixes,
+            ranges: serving.addressRanges,
+            clusterDomain: config.cluster.domain,
+            apiServerHost: hostOf(config.cluster.server),
+          }
         : undefined,
     onViolation: onViolationOf(approver.onViolation),
     controlPlane: config.controlPlane === undefined ? undefined : nodeNamesOf(config.controlPlane.nodeNames),
@@ -120,6 +125,11 @@ export function policyOf(config: Config): PolicyConfig {
     renewWithoutNodeMs: approver.renewWithoutNode,
     credentials: approver.credentials,
   };
+}
+
+/** The host of a URL, without the brackets of an IPv6 address and without a final dot. */
+export function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
 }
 
 function onViolationOf(onViolation: Config['approver']['onViolation']): PolicyConfig['onViolation'] {

@@ -40,6 +40,8 @@ export interface Csr {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly finalizers: readonly string[];
+  /** Labels, annotations and finalizers were too many and are not kept: nothing may be written to this CSR. */
+  readonly hasLargeMetadata: boolean;
   readonly beingDeleted: boolean;
   readonly signerName: string;
   readonly requester: Requester;

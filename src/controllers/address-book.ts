@@ -1,5 +1,6 @@
 import { canonicalAddress, formatAddress, type AddressRanges } from '../policy/addresses.ts';
 import { type AddressFacts, type Fact, NOT_NEEDED } from '../policy/facts.ts';
+import type { PolicyConfig } from '../policy/policy-config.ts';
 import type { Inventory } from '../policy/inventory.ts';
 import type { RequestView } from '../policy/request.ts';
 import type { NodeObject, Store } from '../ports.ts';
@@ -31,7 +32,7 @@ export class AddressBook implements AddressSources {
     this.#options = options;
   }
 
-  factsFor({ nodeName, reading }: RequestView): Fact<AddressFacts> {
+  factsFor({ nodeName, reading }: RequestView, policy: PolicyConfig): Fact<AddressFacts> {
     const { records } = this.#options;
     if (nodeName === undefined) return NOT_NEEDED;
     const cluster = this.#options.cluster();
@@ -47,6 +48,11 @@ export class AddressBook implements AddressSources {
       const owner = this.#otherOwner(address, nodeName, inventory.value);
       if (owner !== undefined) owners.set(address, owner);
     }
+    const suffixes = suffixesOf(policy);
+    for (const name of reading.seen.dnsNames ?? []) {
+      const owner = this.#otherNamed(name, nodeName, inventory.value, suffixes);
+      if (owner !== undefined) owners.set(name, owner);
+    }
     return { known: true, value: { ...cluster.value, vouched: vouched.length === 0 ? undefined : vouched, owners } };
   }
 
@@ -58,6 +64,19 @@ export class AddressBook implements AddressSources {
     return records.ownersOf(address, clock.now()).find((node) => node !== nodeName && nodes.get(node) !== undefined);
   }
 
+  /** Whose the name is by the inventory, or by a suffix: `web-1.example.org` is a name of `web-1` where that is there. */
+  #otherNamed(
+    name: string,
+    nodeName: string,
+    inventory: Inventory | undefined,
+    suffixes: readonly string[],
+  ): string | undefined {
+    const listed = inventory === undefined ? undefined : this.#ownersIn(inventory).get(name);
+    if (listed !== undefined && listed !== nodeName) return listed;
+    const bases = suffixes.filter((suffix) => name.endsWith(suffix)).map((suffix) => name.slice(0, -suffix.length));
+    return bases.find((base) => base !== nodeName && this.#options.nodes.get(base) !== undefined);
+  }
+
   #ownersIn(inventory: Inventory): ReadonlyMap<string, string> {
     if (this.#indexed?.of !== inventory) {
       const entries = [...inventory].flatMap(([node, found]) => found.map((entry): [string, string] => [entry, node]));
@@ -65,4 +84,10 @@ export class AddressBook implements AddressSources {
     }
     return this.#indexed.owners;
   }
+}
+
+/** Every suffix that nodes have names with, each with its dot. */
+function suffixesOf({ serving, pools }: PolicyConfig): string[] {
+  const all = [...(serving?.dnsSuffixes ?? []), ...[...pools.values()].flatMap(({ dnsSuffixes }) => dnsSuffixes ?? [])];
+  return [...new Set(all)].map((suffix) => `.${suffix}`);
 }

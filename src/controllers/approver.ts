@@ -26,7 +26,12 @@ export interface ApproverOptions {
 
 /** What can change without an event that leads to this CSR is looked at again this often. */
 const SOON_MS = 30_000;
-const SOON_OTHERWISE: ReadonlySet<ReasonCode> = new Set(['AccessNotGranted', 'FactUnavailable', 'AddressOfOtherNode']);
+const SOON_OTHERWISE: ReadonlySet<ReasonCode> = new Set([
+  'AccessNotGranted',
+  'FactUnavailable',
+  'AddressOfOtherNode',
+  'DnsNameOfOtherNode',
+]);
 /** Everything else waits for a change, or this long. */
 const LOOK_AGAIN_MS = 5 * 60_000;
 const TAKEN_AGAIN_MS = 1_000;

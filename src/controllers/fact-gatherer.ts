@@ -36,7 +36,7 @@ export interface Claims {
 
 /** Whose addresses are whose. */
 export interface AddressSources {
-  factsFor(request: RequestView): Fact<AddressFacts>;
+  factsFor(request: RequestView, policy: PolicyConfig): Fact<AddressFacts>;
 }
 
 export interface FactSources {
@@ -88,11 +88,11 @@ export class FactGatherer {
       now: clock.now(),
       token: when('token', () => this.#token(request.tokenId)),
       access: needs(path, 'access') ? await access.review(accessKind(path), csr.requester, signal) : NOT_NEEDED,
-      record: when('record', () => this.#record(nodeName)),
+      record: when('record', () => recordFact(this.#sources.records, nodeName)),
       presence:
         needs(path, 'presence') && nodeName !== undefined ? await this.#presence(request, policy, signal) : NOT_NEEDED,
       claims: when('claims', () => this.#claims(request, policy)),
-      addresses: when('addresses', () => addresses.factsFor(request)),
+      addresses: when('addresses', () => addresses.factsFor(request, policy)),
       supersededBy,
     };
   }
@@ -103,13 +103,6 @@ export class FactGatherer {
     const record = tokens.get(id);
     if (!tokens.fresh()) return { known: false, why: 'the watch on bootstrap tokens is not up to date' };
     return { known: true, value: record };
-  }
-
-  #record(node: string | undefined): Fact<NodeRecord | undefined> {
-    const { records } = this.#sources;
-    if (node === undefined) return NOT_NEEDED;
-    if (!records.fresh()) return { known: false, why: 'the watch on node records is not up to date' };
-    return records.get(node);
   }
 
   async #presence(
@@ -153,4 +146,14 @@ export class FactGatherer {
       },
     };
   }
+}
+
+/** What is on record of the node, or why that is not known. */
+export function recordFact(
+  records: Pick<NodeRecords, 'fresh' | 'get'>,
+  node: string | undefined,
+): Fact<NodeRecord | undefined> {
+  if (node === undefined) return NOT_NEEDED;
+  if (!records.fresh()) return { known: false, why: 'the watch on node records is not up to date' };
+  return records.get(node);
 }

@@ -24,8 +24,9 @@ export interface SeatsOptions {
 }
 
 /**
- * Takes what is counted before an approval is written (DESIGN D8): a use of the token, and a place in a pool of limited
- * size. Many decisions are made at the same time on the same facts; here they come one after the other.
+ * Takes what is counted before an approval or a certificate is written (DESIGN D8): a use of the token, and a place in a
+ * pool of limited size. Many decisions are made at the same time on the same facts; here they come one after the other.
+ * What a node has taken it may take again, so the signer takes what the approver took, and what no rival has.
  */
 export class Seats {
   readonly #options: SeatsOptions;

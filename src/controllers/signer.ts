@@ -11,7 +11,7 @@ import {
 import { stateOf } from '../policy/csr-state.ts';
 import type { Facts } from '../policy/facts.ts';
 import { poolOfNode } from '../policy/pool-of-node.ts';
-import { isFinal } from '../policy/reasons.ts';
+import { isFinal, isHeld } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import {
@@ -29,12 +29,15 @@ import { BackendGuard, isOutage } from './backend-guard.ts';
 import { type Decider, type Decision, sourceOf } from './decider.ts';
 import { decisionFields } from './decision-log.ts';
 import type { PendingRequests } from './pending-requests.ts';
+import type { Seats } from './seats.ts';
 
 export interface SignerOptions {
   readonly csrs: Store<Csr>;
   readonly pending: PendingRequests;
   readonly decider: Decider;
   readonly writer: CsrWriter;
+  /** Taken again before signing: whoever else approved has counted nothing. */
+  readonly seats: Pick<Seats, 'take'>;
   readonly backend: CertificateSigner;
   /** Told when the backend signs again after an outage: everything that waits may be looked at. */
   readonly onRecovered: () => void;
@@ -53,6 +56,8 @@ const LOOK_AGAIN_MS = 5 * 60_000;
 const UNSURE_AGAIN_MS = 30_000;
 /** The copy at hand was old, and its newer version may have come from the watch before the write failed. */
 const CONFLICT_AGAIN_MS = 1_000;
+/** Somebody took the last use since: what is known by then says so. */
+const TAKEN_AGAIN_MS = 1_000;
 
 /**
  * Signs approved CSRs of the kubelet signers. It trusts no approval (DESIGN D6): it makes the same decision again, and
@@ -100,9 +105,9 @@ export class Signer {
     if (held !== undefined) return held;
     const decision = await this.#options.decider.decide(request, signal);
     const { verdict } = decision;
-    return verdict.kind === 'approve'
-      ? this.#sign(request, decision, signal)
-      : this.#withhold(request, decision, verdict, signal);
+    if (verdict.kind !== 'approve') return this.#withhold(request, decision, verdict, signal);
+    if (!(await this.#options.seats.take(request, decision, signal))) return TAKEN_AGAIN_MS;
+    return this.#sign(request, decision, signal);
   }
 
   async #sign(request: RequestView, decision: Decision, signal: AbortSignal): Promise<number | undefined> {
@@ -202,8 +207,8 @@ export class Signer {
     const { csr } = request;
     const reason = reasonOf(verdict);
     const message = describeViolations(verdict.violations);
-    const unsure = verdict.violations.some(({ code }) => code === 'FactUnavailable');
-    if (!unsure && verdict.violations.some(({ code }) => isFinal(code))) {
+    const codes = verdict.violations.map(({ code }) => code);
+    if (!isHeld(codes) && codes.some((code) => isFinal(code))) {
       const written = await this.#settle(csr, () => writer.fail(csr, reason, message, signal));
       if (typeof written === 'string') return againAfter(written);
       telemetry.failed(csr.signerName, reason);
@@ -223,9 +228,7 @@ export class Signer {
         });
       }
     }
-    return unsure || verdict.violations.some(({ code }) => code === 'AccessNotGranted')
-      ? UNSURE_AGAIN_MS
-      : LOOK_AGAIN_MS;
+    return codes.includes('FactUnavailable') || codes.includes('AccessNotGranted') ? UNSURE_AGAIN_MS : LOOK_AGAIN_MS;
   }
 
   /** Writes the last word on a CSR, unless somebody else was first. */

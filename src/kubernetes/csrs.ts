@@ -15,8 +15,9 @@ const NO_BYTES = new Uint8Array();
 /** Read as `RequestTooLarge`: stands for what is not kept in memory. */
 const TOO_MANY_BYTES = new Uint8Array(LARGEST_REQUEST_BYTES + 1);
 const LARGEST_BASE64 = Math.ceil((LARGEST_REQUEST_BYTES + 1) / 3) * 4;
-/** Labels and annotations are echoed in every write; a CSR with more than this is never written to. */
+/** Metadata is echoed in every write; a CSR with more than this is never written to. */
 const LARGEST_METADATA = 16 * 1024;
+const NO_METADATA = { labels: {}, annotations: {}, finalizers: [] };
 
 /**
  * Reads a CertificateSigningRequest. Throws RemoteError `Unreadable` when it is none. `keepRequest` keeps the request
@@ -30,10 +31,11 @@ export function readCsr(object: unknown, keepRequest = false): Csr {
   const conditions = listAt(status['conditions']).map((item) => readCondition(objectAt(item)));
   const settled = certificate !== '' || conditions.some((condition) => condition.type === 'Denied');
   const expirationSeconds = spec['expirationSeconds'];
-  const unwieldy = sizeOf(meta.labels) + sizeOf(meta.annotations) > LARGEST_METADATA;
+  const hasLargeMetadata = sizeOf(meta) > LARGEST_METADATA;
   return {
     ...meta,
-    ...(unwieldy ? { labels: {}, annotations: {} } : {}),
+    ...(hasLargeMetadata ? NO_METADATA : {}),
+    hasLargeMetadata,
     signerName: textAt(spec['signerName']),
     requester: {
       username: textAt(spec['username']),
@@ -43,7 +45,7 @@ export function readCsr(object: unknown, keepRequest = false): Csr {
     },
     usages: textsAt(spec['usages']),
     expirationSeconds: typeof expirationSeconds === 'number' ? expirationSeconds : undefined,
-    request: settled && !keepRequest ? NO_BYTES : unwieldy ? TOO_MANY_BYTES : requestAt(spec['request']),
+    request: settled && !keepRequest ? NO_BYTES : requestAt(spec['request']),
     conditions,
     issued: certificate !== '',
     certificate: certificate === '' ? undefined : summariseCertificate(Buffer.from(certificate, 'base64')),
@@ -55,8 +57,9 @@ function requestAt(base64: unknown): Uint8Array {
   return text.length > LARGEST_BASE64 ? TOO_MANY_BYTES : Buffer.from(text, 'base64');
 }
 
-function sizeOf(texts: Readonly<Record<string, string>>): number {
-  return Object.entries(texts).reduce((size, [key, value]) => size + key.length + value.length, 0);
+function sizeOf({ labels, annotations, finalizers }: Pick<Csr, 'labels' | 'annotations' | 'finalizers'>): number {
+  const texts = [...Object.entries(labels).flat(), ...Object.entries(annotations).flat(), ...finalizers];
+  return texts.reduce((size, text) => size + text.length, 0);
 }
 
 function readCondition(wire: WireObject): Condition {

@@ -30,6 +30,8 @@ export interface RecordedToken {
   readonly usedAt: number;
   /** When the node was first seen with its certificate; undefined until then, and the token is not spent (DESIGN D8). */
   readonly seenAt: number | undefined;
+  /** It was let in by a release, over a node that may have been alive: that one's Lease says nothing of this one. */
+  readonly released?: true | undefined;
 }
 
 /** Written by admins, never by the service: no approval and no renewal while it stands. */

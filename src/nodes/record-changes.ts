@@ -60,7 +60,9 @@ export function withClientCertificate(record: NodeRecord, issued: IssuedRequest)
   if (record.token !== undefined && record.token.usedAt >= createdAt) return { ...record, certificates };
   const reading = readBinding(requester.groups);
   const pool = reading.kind === 'bound' && reading.binding.kind === 'pool' ? reading.binding.pool : undefined;
-  const token = { id, pool, key: certificate.key, usedAt: createdAt, seenAt: undefined };
+  const { release } = record;
+  const released = release !== undefined && createdAt < release.until ? { released: true as const } : {};
+  const token = { id, pool, key: certificate.key, usedAt: createdAt, seenAt: undefined, ...released };
   return { ...record, certificates, token, addresses: issued.vouched ?? record.addresses, adopted: false };
 }
 

@@ -142,7 +142,8 @@ function tokenOf(json: unknown): RecordedToken | undefined | null {
   if (json === undefined) return undefined;
   const [id, key, usedAt] = [textAt(json, 'id'), textAt(json, 'key'), numberAt(json, 'usedAt')];
   if (id === undefined || key === undefined || usedAt === undefined) return null;
-  return { id, pool: textAt(json, 'pool'), key, usedAt, seenAt: numberAt(json, 'seenAt') };
+  const released = field(json, 'released') === true ? { released: true as const } : {};
+  return { id, pool: textAt(json, 'pool'), key, usedAt, seenAt: numberAt(json, 'seenAt'), ...released };
 }
 
 function servingOf(json: unknown): RecordedServing | undefined | null {

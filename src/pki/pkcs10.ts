@@ -29,10 +29,7 @@ export function readKubeletCsr(request: Uint8Array): CsrReading {
 
 function readRequest(request: Uint8Array, report: Report): Partial<KubeletCsr> {
   if (request.length > LARGEST_REQUEST_BYTES) {
-    report(
-      'RequestTooLarge',
-      `the request, or its labels and annotations, have more than ${LARGEST_REQUEST_BYTES} bytes`,
-    );
+    report('RequestTooLarge', `the request has more than ${LARGEST_REQUEST_BYTES} bytes`);
     return {};
   }
   const pem = readOnePem(Buffer.from(request).toString('latin1'), 'CERTIFICATE REQUEST');

@@ -30,11 +30,11 @@ export interface ClaimStanding {
 export interface AddressFacts {
   /** What inventory and token vouch for by name; undefined where neither knows the node. */
   readonly vouched: readonly string[] | undefined;
-  /** Other nodes that an asked-for address belongs to, by address. */
+  /** Other nodes that an asked-for address or DNS name belongs to, by address and name. */
   readonly owners: ReadonlyMap<string, string>;
   /** Service CIDRs of the cluster. */
   readonly serviceRanges: AddressRanges;
-  /** Endpoint addresses of the API server. */
+  /** Addresses of the API server: its endpoints, and where nodes reach it. */
   readonly apiServer: readonly string[];
 }
 

@@ -1,9 +1,8 @@
 /** Rules for what is known of the node itself: bans, names of the control plane, life (DESIGN D9). */
 import type { NodeRecord } from '../nodes/node-record.ts';
-import { readBinding } from '../tokens/binding.ts';
 import { formatTime } from '../tokens/token-secret.ts';
 import { NO_VIOLATIONS, quote, type Rule, type RuleInput, violation } from './rule.ts';
-import { poolOf } from './token-rules.ts';
+import { isExact, poolOf } from './token-rules.ts';
 import type { Violation } from './verdict.ts';
 
 /** What an admin has banned gets nothing: with short lifetimes, the revocation that Kubernetes allows. */
@@ -40,9 +39,7 @@ export const controlPlaneNameHeld: Rule = {
     const { request, policy } = input;
     const { nodeName } = request;
     if (nodeName === undefined || policy.controlPlane?.admitsNodeName(nodeName) !== true) return NO_VIOLATIONS;
-    const reading = readBinding(request.csr.requester.groups);
-    const entitled =
-      (reading.kind === 'bound' && reading.binding.kind === 'node') || poolOf(input)?.controlPlane === true;
+    const entitled = isExact(input) || poolOf(input)?.controlPlane === true;
     return entitled
       ? NO_VIOLATIONS
       : violation('ControlPlaneName', `${quote(nodeName)} is a name of the control plane, the token is not`);
@@ -126,11 +123,6 @@ function describeRejoin(rejoin: ReturnType<typeof rejoinOf>): string {
 /** A token without a binding is trusted no more than a pool's. */
 function rejoinOf(input: RuleInput): 'whenCertificateExpired' | 'whenStale' | 'never' {
   return poolOf(input)?.rejoin ?? 'whenCertificateExpired';
-}
-
-function isExact({ request }: RuleInput): boolean {
-  const reading = readBinding(request.csr.requester.groups);
-  return reading.kind === 'bound' && reading.binding.kind === 'node';
 }
 
 function wasAlive({ request, facts: { presence }, policy }: RuleInput): boolean {

@@ -21,6 +21,16 @@ export interface PoolPolicy {
   readonly dnsSuffixes: readonly string[] | undefined;
 }
 
+/** What serving certificates may say besides addresses that somebody vouches for. */
+export interface ServingPolicy {
+  readonly dnsSuffixes: readonly string[];
+  readonly ranges: AddressRanges;
+  /** DNS domain of the cluster, such as `cluster.local`: names of Services below it are no node's. */
+  readonly clusterDomain: string;
+  /** Where nodes reach the API server: a name, or an address as it stands in a URL. */
+  readonly apiServerHost: string;
+}
+
 /** The part of the config that decisions depend on. */
 export interface PolicyConfig {
   readonly pools: ReadonlyMap<string, PoolPolicy>;
@@ -29,7 +39,7 @@ export interface PolicyConfig {
   /** Longest `expirationSeconds` that may be asked for, in seconds. */
   readonly longestRequestSeconds: number;
   /** undefined: serving certificates are not served at all. */
-  readonly serving: { readonly dnsSuffixes: readonly string[]; readonly ranges: AddressRanges } | undefined;
+  readonly serving: ServingPolicy | undefined;
   /** What happens to a request that can never become right, by the class of the reason. */
   readonly onViolation: Readonly<Record<FinalReasonClass, 'wait' | 'deny'>>;
   /** Names that only tokens for one node and control-plane pools can obtain; undefined = there are none. */

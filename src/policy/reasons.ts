@@ -12,6 +12,7 @@ export type PolicyReason =
   | 'RequesterNotRecognised'
   | 'RequesterNotToken'
   | 'RequesterGroupMissing'
+  | 'MetadataTooLarge'
   | 'TokenNotBound'
   | 'TokenBindingAmbiguous'
   | 'TokenBindingMalformed'
@@ -40,6 +41,8 @@ export type PolicyReason =
   | 'SanNotAllowed'
   | 'SanMissing'
   | 'DnsNameNotOfNode'
+  | 'DnsNameReserved'
+  | 'DnsNameOfOtherNode'
   | 'IpAddressOutOfRange'
   | 'IpAddressNotVouched'
   | 'AddressReserved'
@@ -90,6 +93,14 @@ export function isFinal(code: ReasonCode): boolean {
   return REASONS[code].class !== 'state';
 }
 
+/** What keeps a CSR from being written off, whatever else is wrong with it. */
+const HOLDING: ReadonlySet<ReasonCode> = new Set(['FactUnavailable', 'MetadataTooLarge']);
+
+/** True when these leave the CSR to wait, even where another is final: something is not known, or it cannot be written to. */
+export function isHeld(codes: readonly ReasonCode[]): boolean {
+  return codes.some((code) => HOLDING.has(code));
+}
+
 const REBUILD = 'Have the kubelet make its CSR itself; whatever made this one sends what no kubelet sends.';
 
 /** Every reason code, in the order of the checks. The README's table is held against this one by a test. */
@@ -105,6 +116,10 @@ export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
   RequesterGroupMissing: {
     class: 'identity',
     mend: 'The requester must be in system:bootstrappers (tokens) or system:nodes (nodes): check its credential.',
+  },
+  MetadataTooLarge: {
+    class: 'state',
+    mend: 'Find out who wrote so much into labels, annotations or finalizers of the CSR; the kubelet makes another one.',
   },
   RequestTooLarge: { class: 'form', mend: REBUILD },
   PemMalformed: { class: 'form', mend: REBUILD },
@@ -173,6 +188,14 @@ export const REASONS: Readonly<Record<ReasonCode, ReasonEntry>> = {
   SanNotAllowed: { class: 'names', mend: 'A client certificate has no DNS names and addresses.' },
   SanMissing: { class: 'names', mend: 'Give the node an address: a serving certificate without one is of no use.' },
   DnsNameNotOfNode: { class: 'state', mend: 'Add the suffix to `serving.dnsSuffixes` if the name is legitimate.' },
+  DnsNameReserved: {
+    class: 'state',
+    mend: "Rename the node: the name is a Service's, or the API server's and the node none of `controlPlane.nodeNames`.",
+  },
+  DnsNameOfOtherNode: {
+    class: 'state',
+    mend: 'Find out which of the two nodes has the name, and rename the other or correct the inventory.',
+  },
   IpAddressOutOfRange: {
     class: 'state',
     mend: 'Add the range to `serving.addressRanges` if the address is legitimate.',

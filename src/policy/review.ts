@@ -5,7 +5,7 @@
 import { describeBinding, readBinding } from '../tokens/binding.ts';
 import { requesterIsBootstrapper, requesterIsToken, tokenBoundToNode, tokenInForce } from './bootstrap-rules.ts';
 import type { PolicyConfig } from './policy-config.ts';
-import { APPROVAL_REASONS, REASONS } from './reasons.ts';
+import { APPROVAL_REASONS, isHeld, REASONS } from './reasons.ts';
 import { credentialOnRecord, nodeObjectExists } from './credential-rules.ts';
 import { controlPlaneNameHeld, nodeNotBanned, nodeNotLive, rejoinAllowed } from './node-rules.ts';
 import { quote, type Rule, type RuleInput, violation } from './rule.ts';
@@ -14,6 +14,7 @@ import {
   accessGranted,
   commonName,
   commonNameIsRequester,
+  metadataFits,
   newest,
   noSans,
   organization,
@@ -38,6 +39,7 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
   bootstrap: [
     requesterIsToken,
     requesterIsBootstrapper,
+    metadataFits,
     wellFormed,
     organization,
     commonName,
@@ -58,6 +60,7 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
   ],
   renewal: [
     requesterIsNode,
+    metadataFits,
     wellFormed,
     organization,
     commonName,
@@ -73,6 +76,7 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
   ],
   serving: [
     requesterIsNode,
+    metadataFits,
     wellFormed,
     organization,
     commonName,
@@ -88,10 +92,28 @@ export const CHECKS: Readonly<Record<RequestPath, readonly Rule[]>> = {
   other: [recognised],
 };
 
-/** What can be judged of a request without asking who made it: all that is left where others approve (DESIGN D6). */
+/** What can be judged of a request without asking who made it, and bans: all that is left where others approve (DESIGN D6). */
 export const SIGN_ONLY_CHECKS: Readonly<Record<'client' | 'serving', readonly Rule[]>> = {
-  client: [wellFormed, organization, commonName, noSans, usages('client auth'), requestedDuration],
-  serving: [wellFormed, organization, commonName, sansPresent, usages('server auth'), requestedDuration],
+  client: [
+    metadataFits,
+    wellFormed,
+    organization,
+    commonName,
+    nodeNotBanned,
+    noSans,
+    usages('client auth'),
+    requestedDuration,
+  ],
+  serving: [
+    metadataFits,
+    wellFormed,
+    organization,
+    commonName,
+    nodeNotBanned,
+    sansPresent,
+    usages('server auth'),
+    requestedDuration,
+  ],
 };
 
 /** The decision of a service that only signs: whoever approved is trusted for node and addresses, for nothing else. */
@@ -120,9 +142,9 @@ export function review(input: RuleInput): Verdict {
   return { kind: deniable(violations, input.policy) ? 'deny' : 'wait', path, violations };
 }
 
-/** One that can never become right is enough, unless something is not known. */
+/** One that can never become right is enough, unless it is held by something that may change. */
 function deniable(violations: readonly Violation[], { onViolation }: PolicyConfig): boolean {
-  if (violations.some(({ code }) => code === 'FactUnavailable')) return false;
+  if (isHeld(violations.map(({ code }) => code))) return false;
   return violations.some(({ code }) => {
     const { class: of } = REASONS[code];
     return of !== 'state' && onViolation[of] === 'deny';

@@ -23,23 +23,51 @@ function hasTooManySans({ reading }: RuleInput['request']): boolean {
   return reading.problems.some(({ code }) => code === 'TooManySans');
 }
 
-/** `<node>`, `<node>.<suffix>` or a name in the inventory, compared whole: a prefix would let `node-1` speak for `node-10`. */
+/**
+ * `<node>`, `<node>.<suffix>` or a name in the inventory, compared whole: a prefix would let `node-1` speak for `node-10`.
+ * Never one of a Service, of the API server or of another node, though a node may be called so.
+ */
 export const dnsNamesOfNode: Rule = {
   name: 'DNS names',
   expected: (input) => quoteAll(admittedNames(input)),
   actual: ({ request }) => quoteAll(request.reading.seen.dnsNames ?? []),
   violations: (input) => {
-    const { request } = input;
+    const { request, facts } = input;
     if (request.nodeName === undefined) return NO_VIOLATIONS;
+    const asked = request.reading.seen.dnsNames ?? [];
+    if (asked.length === 0) return NO_VIOLATIONS;
+    if (!facts.addresses.known) return violation('FactUnavailable', `names: ${facts.addresses.why}`);
     const admitted = new Set(admittedNames(input));
-    return (request.reading.seen.dnsNames ?? [])
-      .filter((name) => !admitted.has(name))
-      .map((name) => ({
-        code: 'DnsNameNotOfNode',
-        message: `${quote(name)} is not a name of ${quote(request.nodeName ?? '')}`,
-      }));
+    const { owners } = facts.addresses.value;
+    return asked.flatMap((name) => nameViolation(name, input, admitted, owners) ?? []);
   },
 };
+
+function nameViolation(
+  name: string,
+  { request: { nodeName = '' }, policy }: RuleInput,
+  admitted: ReadonlySet<string>,
+  owners: ReadonlyMap<string, string>,
+): Violation | undefined {
+  if (!admitted.has(name)) {
+    return { code: 'DnsNameNotOfNode', message: `${quote(name)} is not a name of ${quote(nodeName)}` };
+  }
+  const reserved = nameReservedAs(name, nodeName, policy);
+  if (reserved !== undefined) return { code: 'DnsNameReserved', message: `${quote(name)} is ${reserved}` };
+  const owner = owners.get(name);
+  return owner === undefined
+    ? undefined
+    : { code: 'DnsNameOfOtherNode', message: `${quote(name)} belongs to node ${quote(owner)}` };
+}
+
+/** Clients in the cluster and kubelets go by these names, and trust the CA that would sign for them. */
+function nameReservedAs(name: string, nodeName: string, policy: RuleInput['policy']): string | undefined {
+  const { clusterDomain = '', apiServerHost = '' } = policy.serving ?? {};
+  const ofService = name.endsWith('.svc') || name.endsWith(`.svc.${clusterDomain}`);
+  if (ofService || name === 'kubernetes' || name === 'kubernetes.default') return 'the name of a Service';
+  const ofControlPlane = policy.controlPlane?.admitsNodeName(nodeName) === true;
+  return name === apiServerHost && !ofControlPlane ? "the API server's" : undefined;
+}
 
 function admittedNames(input: RuleInput): string[] {
   const { request, policy, facts } = input;

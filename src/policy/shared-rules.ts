@@ -6,6 +6,17 @@ import { NO_VIOLATIONS, quote, quoteAll, type Rule, type RuleInput, violation } 
 
 const NODES_GROUP = 'system:nodes';
 
+/** What a write would have to echo: whoever may edit a CSR must not make it be denied or fail by that. */
+export const metadataFits: Rule = {
+  name: 'metadata',
+  expected: () => 'labels, annotations and finalizers of 16 KiB at most',
+  actual: ({ request }) => (request.csr.hasLargeMetadata ? 'more' : 'as expected'),
+  violations: ({ request }) =>
+    request.csr.hasLargeMetadata
+      ? violation('MetadataTooLarge', 'labels, annotations and finalizers have more than 16 KiB: it is not written to')
+      : NO_VIOLATIONS,
+};
+
 /** D4: the bytes were read totally and nothing in them is unnamed. */
 export const wellFormed: Rule = {
   name: 'CSR is well-formed',

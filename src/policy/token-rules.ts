@@ -1,11 +1,14 @@
 /** Rules for how far a bootstrap token is used up (DESIGN D8). */
 import { describeBinding, readBinding } from '../tokens/binding.ts';
 import { formatTime } from '../tokens/token-secret.ts';
+import type { RecordedToken } from '../nodes/node-record.ts';
 import { NO_VIOLATIONS, quote, type Rule, type RuleInput, violation } from './rule.ts';
 
 /**
- * A token is spent for a node once the node was seen with the certificate that it got for it. Until then the same node
- * may ask again: a kubelet makes a fresh key for each attempt, and replies are lost.
+ * A token is spent for a node once the node was seen with the certificate that it got for it: by a request, or by its Lease
+ * where that was not renewed before. Until then the same node may ask again: a kubelet makes a fresh key for each attempt,
+ * and replies are lost. A pool's token of any number of uses is never spent: what it may do with a node that was there is
+ * for `rejoin` to say.
  */
 export const tokenUnspent: Rule = {
   name: 'token not spent by this node',
@@ -15,15 +18,17 @@ export const tokenUnspent: Rule = {
     if (!record.known) return `unknown: ${record.why}`;
     const used = usedHere(input);
     if (used === undefined) return 'not used by this node';
-    return used.seenAt === undefined
+    const seenAt = seenAtOf(input, used);
+    return seenAt === undefined
       ? `used at ${formatTime(used.usedAt)}, not seen yet`
-      : `used at ${formatTime(used.usedAt)}, seen at ${formatTime(used.seenAt)}`;
+      : `used at ${formatTime(used.usedAt)}, seen at ${formatTime(seenAt)}`;
   },
   violations: (input) => {
     const { request, facts } = input;
     if (request.nodeName === undefined) return NO_VIOLATIONS;
     if (!facts.record.known) return violation('FactUnavailable', `node record: ${facts.record.why}`);
-    const seenAt = usedHere(input)?.seenAt;
+    const used = usedHere(input);
+    const seenAt = used && isCounted(input) ? seenAtOf(input, used) : undefined;
     return seenAt === undefined
       ? NO_VIOLATIONS
       : violation(
@@ -44,6 +49,20 @@ export const tokenUnspent: Rule = {
         ];
   },
 };
+
+/** A token of this node alone, or of a number of uses. */
+function isCounted(input: RuleInput): boolean {
+  const { token } = input.facts;
+  return isExact(input) || (token.known && token.value?.uses !== undefined);
+}
+
+/** When the node was seen with what it got for the token. Its own Lease has been renewed since: so it was there. */
+function seenAtOf({ facts: { token, presence } }: RuleInput, used: RecordedToken): number | undefined {
+  if (used.seenAt !== undefined) return used.seenAt;
+  const overLive = used.released === true || (token.known && token.value?.replacesLive === true);
+  const renewedAt = presence.known ? presence.value.renewedAt : undefined;
+  return !overLive && renewedAt !== undefined && renewedAt > used.usedAt ? renewedAt : undefined;
+}
 
 function usedHere({ request, facts: { record } }: RuleInput) {
   const token = record.known ? record.value?.token : undefined;
@@ -97,4 +116,10 @@ export function poolOf({ request, policy }: RuleInput): ReturnType<RuleInput['po
   return reading.kind === 'bound' && reading.binding.kind === 'pool'
     ? policy.pools.get(reading.binding.pool)
     : undefined;
+}
+
+/** The requester's token is for one node alone. */
+export function isExact({ request }: RuleInput): boolean {
+  const reading = readBinding(request.csr.requester.groups);
+  return reading.kind === 'bound' && reading.binding.kind === 'node';
 }

@@ -5,12 +5,12 @@ import type { AddressSources } from '../controllers/fact-gatherer.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 import { apiServerAddresses, configMapKey, serviceCidrs } from '../kubernetes/cluster-addresses.ts';
 import type { Transport } from '../kubernetes/transport.ts';
-import { parseRanges } from '../policy/addresses.ts';
+import { canonicalAddress, parseRanges } from '../policy/addresses.ts';
 import type { Fact } from '../policy/facts.ts';
 import { type Inventory, readInventory } from '../policy/inventory.ts';
 import type { Part } from '../runtime/lifecycle.ts';
 import { periodic } from '../runtime/periodic.ts';
-import { parseYaml } from '../config.ts';
+import { hostOf, parseYaml } from '../config.ts';
 import type { Context } from './context.ts';
 
 export interface AddressSide {
@@ -106,7 +106,11 @@ async function loadCluster({ config }: Wanted, transport: Transport, signal: Abo
     serviceCidrs(transport, signal),
     apiServerAddresses(transport, signal),
   ]);
-  return { serviceRanges: parseRanges([...config.serving.serviceRanges.texts, ...cidrs]).ranges, apiServer };
+  const host = canonicalAddress(hostOf(config.cluster.server));
+  return {
+    serviceRanges: parseRanges([...config.serving.serviceRanges.texts, ...cidrs]).ranges,
+    apiServer: host === undefined ? apiServer : [...apiServer, host],
+  };
 }
 
 async function loadInventory(

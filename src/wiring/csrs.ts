@@ -5,7 +5,7 @@ import { AccessByClass } from '../controllers/access.ts';
 import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
 import { Decider } from '../controllers/decider.ts';
-import { type AddressSources, FactGatherer } from '../controllers/fact-gatherer.ts';
+import { type AddressSources, FactGatherer, type NodeRecords, recordFact } from '../controllers/fact-gatherer.ts';
 import { PendingRequests, waits } from '../controllers/pending-requests.ts';
 import { placeOf } from '../controllers/place.ts';
 import { Seats } from '../controllers/seats.ts';
@@ -52,9 +52,17 @@ export interface CsrSide {
 /** Events are for the owners of nodes: a service that only observes tells its own owner. */
 const SILENT_EVENTS: EventSink = { warn: () => true };
 
-/** Where others approve, what they looked at is theirs to know (DESIGN D6). */
-function trusting(clock: Clock): Pick<FactGatherer, 'gather'> {
-  return { gather: (request) => Promise.resolve(assumedFacts(request, clock.now())) };
+/** Where others approve, they count. */
+const UNCOUNTED: Pick<Seats, 'take'> = { take: () => Promise.resolve(true) };
+
+/** Where others approve, what they looked at is theirs to know (DESIGN D6); a ban is an admin's word to this service. */
+function trusting(clock: Clock, records: NodeRecords): Pick<FactGatherer, 'gather'> {
+  return {
+    gather: (request) => {
+      const record = recordFact(records, request.nodeName);
+      return Promise.resolve({ ...assumedFacts(request, clock.now()), record });
+    },
+  };
 }
 
 /** Wires the CSR half of the service; nothing runs before its parts are started. */
@@ -96,7 +104,7 @@ export function csrSide(
     config.mode === 'sign-only'
       ? new Decider({
           policy: () => inForce.policy,
-          facts: trusting(clock),
+          facts: trusting(clock, state.records),
           review: reviewForSigning,
         })
       : new Decider({ policy: () => inForce.policy, facts, later: pending });
@@ -111,18 +119,19 @@ export function csrSide(
     clock,
   };
 
-  const signer = new Signer({
-    ...shared,
-    backend,
-    lifetime: (usage, pool) => inForce.config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
-    onIssued: (csr) => state.records.saw(csr),
-    onRecovered: () => requeue([...csrs.values()].filter((csr) => stateOf(csr) === 'approved').map(({ name }) => name)),
-  });
   const seats = new Seats({
     claims: state.claims,
     records: state.records,
     policy: () => inForce.policy,
     clock,
+  });
+  const signer = new Signer({
+    ...shared,
+    seats: config.mode === 'sign-only' ? UNCOUNTED : seats,
+    backend,
+    lifetime: (usage, pool) => inForce.config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
+    onIssued: (csr) => state.records.saw(csr),
+    onRecovered: () => requeue([...csrs.values()].filter((csr) => stateOf(csr) === 'approved').map(({ name }) => name)),
   });
   const approver = new Approver({
     ...shared,

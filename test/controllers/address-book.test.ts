@@ -4,14 +4,14 @@ import { AddressBook, type AddressBookOptions } from '../../src/controllers/addr
 import { parseRanges } from '../../src/policy/addresses.ts';
 import type { AddressFacts, Fact } from '../../src/policy/facts.ts';
 import { viewRequest } from '../../src/policy/request.ts';
-import { goodCsr, NODE, recorded } from '../policy/good-request.ts';
+import { goodCsr, NODE, recorded, ruleInput } from '../policy/good-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const CLUSTER = { serviceRanges: parseRanges(['10.96.0.0/16']).ranges, apiServer: ['10.0.0.1'] };
 const node = { name: 'worker-2', uid: 'u', createdAt: 0, beingDeleted: false };
 
-function factsOf(change: Partial<AddressBookOptions> = {}): Fact<AddressFacts> {
-  const book = new AddressBook({
+function book(change: Partial<AddressBookOptions> = {}): AddressBook {
+  return new AddressBook({
     cluster: () => ({ known: true, value: CLUSTER }),
     inventory: () => ({ known: true, value: undefined }),
     records: { get: () => ({ known: true, value: recorded() }), ownersOf: () => [] },
@@ -19,7 +19,11 @@ function factsOf(change: Partial<AddressBookOptions> = {}): Fact<AddressFacts> {
     clock: new FakeClock(),
     ...change,
   });
-  return book.factsFor(viewRequest(goodCsr('serving', { parts: { ips: ['10.1.2.3', 'fd00::17'] } })));
+}
+
+function factsOf(change: Partial<AddressBookOptions> = {}): Fact<AddressFacts> {
+  const { request, policy } = ruleInput('serving', { parts: { ips: ['10.1.2.3', 'fd00::17'] } });
+  return book(change).factsFor(request, policy);
 }
 
 function known(change: Partial<AddressBookOptions>): AddressFacts {
@@ -55,6 +59,26 @@ describe('controllers/address-book', () => {
   it("names the inventory's owner of an address, unless it is the node itself", () => {
     expect(known(inventory([['worker-2', ['10.1.2.3']]])).owners).to.deep.equal(new Map([['10.1.2.3', 'worker-2']]));
     expect(known(inventory([[NODE, ['10.1.2.3']]])).owners.size).to.equal(0);
+  });
+
+  it("names the inventory's owner of a DNS name, unless it is the node itself", () => {
+    expect(known(inventory([['worker-2', [NODE]]])).owners).to.deep.equal(new Map([[NODE, 'worker-2']]));
+    expect(known(inventory([[NODE, [NODE]]])).owners.size).to.equal(0);
+  });
+
+  it('names the node that has the name by a suffix, while that node is there', () => {
+    const there = (name: string): Partial<AddressBookOptions> => ({
+      nodes: { get: (asked) => (asked === name ? { ...node, name } : undefined) },
+    });
+    const worker = viewRequest(goodCsr('serving', { parts: { dns: ['w.ec2.internal'], ips: [] } }));
+    const { policy } = ruleInput('serving');
+    const ownersOf = (name: string): unknown => {
+      const facts = book(there(name)).factsFor(worker, policy);
+      return facts.known && [...facts.value.owners];
+    };
+    expect(ownersOf('w')).to.deep.equal([['w.ec2.internal', 'w']]);
+    expect(ownersOf('w.ec2')).to.deep.equal([]);
+    expect(ownersOf(NODE)).to.deep.equal([]);
   });
 
   it('names the node whose serving certificate has the address, while that node is there', () => {

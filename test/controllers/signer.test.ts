@@ -4,7 +4,8 @@ import { beforeEach, describe, it } from 'mocha';
 import { RefusedError, RemoteError, type RemoteErrorCode } from '../../src/errors.ts';
 import type { CertificateSigner, Csr } from '../../src/ports.ts';
 import { remoteError } from '../support/memory-ports.ts';
-import { failureOf, HOUR, never, nodeUser, World } from './world.ts';
+import { USES } from '../../src/tokens/token-secret.ts';
+import { bootstrapUser, failureOf, HOUR, never, nodeUser, TOKEN_ID, tokenParts, World } from './world.ts';
 
 describe('controllers/signer', () => {
   let world: World;
@@ -94,6 +95,20 @@ describe('controllers/signer', () => {
       expect(world.reports.notices[0]?.message).to.match(/^approved, but not signed: /);
     });
 
+    it('and counts the uses that whoever approved has not counted', async () => {
+      const pool = { kind: 'pool', pool: 'workers' } as const;
+      const parts = tokenParts(TOKEN_ID, { binding: pool, expiresAt: world.clock.now() + HOUR });
+      world.tokens.store({ ...parts, annotations: { [USES]: '1' } });
+      world.records.set('worker-1', { certificates: [] });
+      const csr = world.approveByHand(world.addCsr({ requester: bootstrapUser(pool) }));
+      world.claimed = 'usedUp';
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(1_000);
+      expect(issues()).to.deep.equal([]);
+      world.claimed = 'claimed';
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect(issues()).to.have.length(1);
+    });
+
     it('and marks as Failed what can never become right', async () => {
       const csr = world.approveByHand(world.addCsr({ usages: ['client auth', 'server auth'] }));
       expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
@@ -105,6 +120,12 @@ describe('controllers/signer', () => {
       const csr = world.approveByHand(world.addCsr({ usages: ['client auth', 'server auth'] }));
       world.tokens.view.isFresh = false;
       expect(await world.signer.reconcile(csr.name, never)).to.equal(30_000);
+      expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
+    });
+
+    it('nor what somebody has written so much to that it cannot be written to', async () => {
+      const csr = world.approveByHand(world.addCsr({ usages: ['client auth'], hasLargeMetadata: true }));
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(300_000);
       expect(world.csrs.conditionsOf(csr.name)).to.deep.equal(['Approved ByHand']);
     });
 

@@ -1,6 +1,7 @@
 /** The controllers over ports in memory, wired as the service wires them; a test does the work of the queues. */
 import { AccessByClass } from '../../src/controllers/access.ts';
 import { Approver } from '../../src/controllers/approver.ts';
+import type { Claimed } from '../../src/controllers/claim-desk.ts';
 import { Cleaner } from '../../src/controllers/cleaner.ts';
 import { Decider } from '../../src/controllers/decider.ts';
 import { FactGatherer } from '../../src/controllers/fact-gatherer.ts';
@@ -10,7 +11,6 @@ import { Seats } from '../../src/controllers/seats.ts';
 import { Signer } from '../../src/controllers/signer.ts';
 import { localSigner } from '../../src/local-ca/signer.ts';
 import { emptyRecord, type NodeRecord } from '../../src/nodes/node-record.ts';
-import { parseRanges } from '../../src/policy/addresses.ts';
 import { stateOf } from '../../src/policy/csr-state.ts';
 import type { PolicyConfig } from '../../src/policy/policy-config.ts';
 import type { RetentionWindows } from '../../src/policy/retention.ts';
@@ -18,7 +18,7 @@ import { type CertificateSigner, CLIENT_SIGNER, type Csr, type Requester, SERVIN
 import { type Binding, groupOfBinding } from '../../src/tokens/binding.ts';
 import { formatTime, type TokenSecretParts } from '../../src/tokens/token-secret.ts';
 import { buildCsrPem, type CsrParts, testAuthority } from '../support/csr-builder.ts';
-import { HELD, onViolation, pool } from '../policy/good-request.ts';
+import { HELD, onViolation, pool, servingPolicy } from '../policy/good-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Calls, MemoryAccess, MemoryCsrs, Reports } from '../support/memory-ports.ts';
 import { MemoryTokenSecrets } from '../support/memory-tokens.ts';
@@ -103,6 +103,8 @@ export class World {
   readonly signer: Signer;
   readonly cleaner: Cleaner;
   readonly authorityPem: string;
+  /** Whether a use of the token is left for who asks. */
+  claimed: Claimed = 'claimed';
   /** How often the signer said that its backend is back. */
   recovered = 0;
   #made = 0;
@@ -119,7 +121,7 @@ export class World {
       pools: new Map([['workers', pool('workers', 'worker-.*')]]),
       unboundTokensUntil: undefined,
       longestRequestSeconds: 86_400,
-      serving: { dnsSuffixes: ['example.internal'], ranges: parseRanges(['10.0.0.0/8']).ranges },
+      ...servingPolicy('10.0.0.0/8'),
       onViolation: onViolation(options.onViolation ?? 'wait'),
       controlPlane: undefined,
       staleAfterMs: HOUR / 4,
@@ -143,20 +145,21 @@ export class World {
     const shared = { csrs: csrs.view, pending, decider: this.decider, writer: csrs, events, telemetry, log, clock };
     const source = { describe: () => 'test', load: () => Promise.resolve({ certPem, keyPem }) };
     const real = localSigner({ source, clock, onProblem: () => {} });
+    const seats = new Seats({
+      claims: { claim: () => Promise.resolve(this.claimed) },
+      records: { othersInPool: () => 0, reserve: () => {} },
+      policy: () => this.policy,
+      clock,
+    });
     this.signer = new Signer({
       ...shared,
+      seats,
       backend: options.backend?.(real) ?? real,
       onRecovered: () => {
         this.recovered += 1;
       },
       lifetime: (usage, pool) => (pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
       onIssued: (csr) => this.issued.push(csr.name),
-    });
-    const seats = new Seats({
-      claims: { claim: () => Promise.resolve('claimed') },
-      records: { othersInPool: () => 0, reserve: () => {} },
-      policy: () => this.policy,
-      clock,
     });
     this.approver = new Approver({
       ...shared,
@@ -212,6 +215,7 @@ export class World {
       labels: {},
       annotations: {},
       finalizers: [],
+      hasLargeMetadata: false,
       beingDeleted: false,
       signerName: CLIENT_SIGNER,
       requester: bootstrapUser(),

@@ -5,6 +5,7 @@ import type { HttpsClient } from '../../scripts/servers/https-client.ts';
 import type { LogLine } from '../../scripts/servers/service.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { csrBody, CSRS, type SeenCsr, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
+import { banNode } from '../attacks/ban.ts';
 import { requireService } from '../support/running-service.ts';
 
 const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
@@ -95,5 +96,16 @@ describe('modes, on the real API server', function () {
     });
     const waiting = await create('mode-6');
     expect((await one(waiting)).status.conditions).to.equal(undefined);
+  });
+
+  it('sign-only signs nothing for a node that is banned, whoever approved', async () => {
+    await banNode(admin(), 'mode-7');
+    await running().start({ mode: 'sign-only' });
+    const [banned, honest] = [await create('mode-7'), await create('mode-8')];
+    await approve(banned);
+    await approve(honest);
+    await lineOf(honest, { message: 'certificate issued' });
+    await lineOf(banned, { message: 'approved CSR not signed', reason: 'NodeBanned' });
+    expect((await one(banned)).status.certificate).to.equal(undefined);
   });
 });

@@ -21,6 +21,7 @@ import {
   tokenClient,
   until,
 } from '../support/crowd.ts';
+import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
 import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const NODES = '/api/v1/nodes';
@@ -34,6 +35,7 @@ describe('who becomes which node, on the real API server', function () {
     pools: {
       spot: { nodeNames: 'spot-.*' },
       race: { nodeNames: 'race-[0-9]+' },
+      rival: { nodeNames: 'rival-[0-9]+' },
       full: { nodeNames: 'full-[0-9]+', maxNodes: 10 },
       plane: { nodeNames: '.*cp-[0-9]+' },
     },
@@ -42,7 +44,8 @@ describe('who becomes which node, on the real API server', function () {
     cleaner: { interval: '1s' },
   });
   after(async () => {
-    for (const prefix of ['id-', 'csr-race-', 'csr-full-']) await removeCsrs(running().controlPlane, prefix);
+    for (const prefix of ['id-', 'csr-race-', 'csr-rival-', 'csr-full-'])
+      await removeCsrs(running().controlPlane, prefix);
   });
   const admin = (): HttpsClient => running().controlPlane.admin;
   let count = 0;
@@ -187,6 +190,28 @@ describe('who becomes which node, on the real API server', function () {
       expect(all.filter(({ status }) => (status.conditions ?? []).length > 0)).to.have.length(50);
     });
 
+    it('of three uses is good for three nodes, although a rival approves whoever asks and counts nothing', async () => {
+      const client = await withToken({ kind: 'pool', pool: 'rival' }, 3);
+      await running().service().stop();
+      const names = nodeNames('rival', 12);
+      await createBootstrapCsrs(client, names);
+      for (const node of names) {
+        const path = `${CSRS}/csr-${node}`;
+        const csr = (await admin().must('GET', path)) as object;
+        const conditions = [{ type: 'Approved', status: 'True', reason: 'AutoApproved', message: '' }];
+        await admin().must('PUT', `${path}/approval`, { ...csr, status: { conditions } });
+      }
+      const service = await running().start();
+      await until('nine are told that the token is used up', () => {
+        const told = service
+          .lines()
+          .filter(({ reason, csr = '' }) => reason === 'TokenUsedUp' && csr.startsWith('csr-rival-'));
+        return Promise.resolve(new Set(told.map(({ csr }) => csr)).size === 9);
+      });
+      const all = await seenCsrs(running().controlPlane, 'csr-rival-');
+      expect(all.filter(({ status }) => (status.certificate ?? '') !== '')).to.have.length(3);
+    });
+
     it('gives a pool of ten nodes ten certificates to thirty nodes', async () => {
       const client = await withToken({ kind: 'pool', pool: 'full' });
       await createBootstrapCsrs(client, nodeNames('full', 30));
@@ -218,6 +243,19 @@ describe('who becomes which node, on the real API server', function () {
       await waits(name, 'NodeCertificateValid');
       await admin().must('DELETE', `${NODES}/spot-1`);
       await issued(name);
+    });
+
+    it('lets such a name in again although the machine before was seen with its certificate', async () => {
+      const { client, kubeconfig } = await tokenClient(running().controlPlane, { kind: 'pool', pool: 'spot' });
+      const dir = running().supervisor.folder('spot-3');
+      const before = new KubeletStandIn({ name: 'spot-3', ips: ['10.20.3.3'], bootstrapKubeconfig: kubeconfig, dir });
+      await before.bootstrap();
+      await before.register();
+      await before.requestServing();
+      await waits(await ask(client, 'spot-3'), 'NodeIsLive');
+      await admin().must('DELETE', `${NODES}/spot-3`);
+      await nodesAreKnown(running());
+      await issued(await ask(client, 'spot-3'));
     });
 
     it('lets a kubelet back that was away until its certificate expired', async () => {

@@ -44,6 +44,7 @@ describe('kubernetes/csrs', () => {
         labels: {},
         annotations: {},
         finalizers: [],
+        hasLargeMetadata: false,
         beingDeleted: false,
         signerName: CLIENT_SIGNER,
         requester: {
@@ -87,9 +88,14 @@ describe('kubernetes/csrs', () => {
         { request: new Uint8Array(16 * 1024 + 1) },
       ],
       [
-        'annotations over the limit as a request over the limit, and keeps none',
-        { metadata: { annotations: { note: 'A'.repeat(16 * 1024) } } },
-        { request: new Uint8Array(16 * 1024 + 1), annotations: {}, labels: {} },
+        'that annotations are over the limit, and keeps none',
+        { metadata: { annotations: { note: 'A'.repeat(16 * 1024) }, finalizers: ['e/f'] } },
+        { hasLargeMetadata: true, annotations: {}, labels: {}, finalizers: [], request: Buffer.from('PEM') },
+      ],
+      [
+        'that finalizers are over the limit, and keeps none',
+        { metadata: { finalizers: Array.from({ length: 2_000 }, (_, index) => `e.org/${index}`) } },
+        { hasLargeMetadata: true, finalizers: [] },
       ],
       ['a creation time that is none as the epoch', { metadata: { creationTimestamp: 'soon' } }, { createdAt: 0 }],
       [

@@ -47,6 +47,12 @@ describe('nodes/record-changes', () => {
     expect(after(issued(1, 'token')).token?.pool).to.equal(undefined);
   });
 
+  it('notes that the node was let in by a release, while that was in force', () => {
+    const released = (until: number): NodeRecord => ({ ...emptyRecord(NODE), release: { until } });
+    expect(withClientCertificate(released(2), issued(1, 'token')).token?.released).to.equal(true);
+    expect(withClientCertificate(released(1), issued(1, 'token')).token).to.not.have.property('released');
+  });
+
   it('keeps the two newest certificates, newest first', () => {
     expect(ends(after(issued(1, 'token'), issued(2, 'node'), issued(3, 'node')))).to.deep.equal([3, 2]);
   });

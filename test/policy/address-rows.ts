@@ -2,7 +2,7 @@
 import { parseRanges } from '../../src/policy/addresses.ts';
 import type { AddressFacts } from '../../src/policy/facts.ts';
 import type { PoolPolicy } from '../../src/policy/policy-config.ts';
-import { type Change, NO_OWNERS, NODE, nodeNames, pool, recorded } from './good-request.ts';
+import { type Change, NO_OWNERS, NODE, nodeNames, pool, recorded, servingPolicy } from './good-request.ts';
 import type { Row } from './review-rows.ts';
 
 const ADDRESS = '10.1.2.3';
@@ -20,6 +20,11 @@ function ofPool(rules: Partial<PoolPolicy>, ip: string, dns: readonly string[] =
     facts: { record: { known: true, value: recorded({ token }) } },
   };
 }
+/** A node of that name, which asks for it. */
+function named(node: string, change: Change = {}): Change {
+  const requester = { username: `system:node:${node}` };
+  return { ...known({}, [], { parts: { commonName: `system:node:${node}`, dns: [node] } }), requester, ...change };
+}
 const controlPlane: Change = { policy: { controlPlane: nodeNames('worker-.*') } };
 const ranges = (...texts: readonly string[]): Partial<PoolPolicy> => ({ ranges: parseRanges(texts).ranges });
 
@@ -27,12 +32,12 @@ export const SERVING_ADDRESS_ROWS: readonly Row[] = [
   [
     'waits while it is unknown whose the addresses are',
     { facts: { addresses: { known: false, why: 'no inventory' } } },
-    ['FactUnavailable'],
+    ['FactUnavailable', 'FactUnavailable'],
   ],
   [
-    'approves a name alone while it is',
+    'waits for a name alone while it is',
     { parts: { dns: [NODE], ips: [] }, facts: { addresses: { known: false, why: 'x' } } },
-    [],
+    ['FactUnavailable'],
   ],
 
   ['approves the address that is vouched for', known({ vouched: [ADDRESS] }), []],
@@ -54,6 +59,29 @@ export const SERVING_ADDRESS_ROWS: readonly Row[] = [
     'refuses a name below it',
     known({ vouched: ['example.org'] }, [], { parts: { dns: ['w1.example.org'] } }),
     ['DnsNameNotOfNode'],
+  ],
+
+  ...['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'web.shop.svc.cluster.local'].map((name): Row => [
+    `refuses ${name} to a node that is called so: it is a Service`,
+    named(name),
+    ['DnsNameReserved'],
+  ]),
+  [
+    'refuses a name of a Service that the inventory has',
+    known({ vouched: ['db.shop.svc'] }, [], { parts: { dns: ['db.shop.svc'] } }),
+    ['DnsNameReserved'],
+  ],
+  ['approves a node of a company that calls its domain svc', named('web-1.svc.example.org'), []],
+  ["refuses the API server's name to a node that is called so", named('api.example.org'), ['DnsNameReserved']],
+  [
+    'approves it for a node of the control plane',
+    named('api.example.org', { policy: { controlPlane: nodeNames('api.*') } }),
+    [],
+  ],
+  [
+    'refuses its own name where that is one of another node',
+    known({ owners: new Map([[NODE, 'worker-1']]) }, [], { parts: { dns: [NODE] } }),
+    ['DnsNameOfOtherNode'],
   ],
 
   ['refuses an address of another node', known({ owners: new Map([[ADDRESS, 'worker-2']]) }), ['AddressOfOtherNode']],
@@ -118,7 +146,7 @@ export const SERVING_ADDRESS_ROWS: readonly Row[] = [
       `refuses ${ip}, which no host has, whatever range it lies in`,
       {
         parts: { dns: [], ips: [ip] },
-        policy: { serving: { dnsSuffixes: [], ranges: parseRanges(['0.0.0.0/0', '::/0']).ranges } },
+        policy: servingPolicy('0.0.0.0/0', '::/0'),
       },
       ['AddressReserved'],
     ],

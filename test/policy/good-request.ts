@@ -89,6 +89,7 @@ export function goodCsr(path: RequestPath, change: Change = {}): Csr {
     labels: {},
     annotations: {},
     finalizers: [],
+    hasLargeMetadata: false,
     beingDeleted: false,
     signerName: path === 'serving' ? SERVING_SIGNER : CLIENT_SIGNER,
     requester: { ...REQUESTERS[path], ...change.requester },
@@ -173,7 +174,9 @@ export function nodeNames(pattern: string): Pick<PoolPolicy, 'pattern' | 'admits
 
 /** Serving as `goodCsr` needs it, with these ranges. */
 export function servingPolicy(...texts: readonly string[]): Pick<PolicyConfig, 'serving'> {
-  return { serving: { dnsSuffixes: ['ec2.internal'], ranges: parseRanges(texts).ranges } };
+  const ranges = parseRanges(texts).ranges;
+  const names = { clusterDomain: 'cluster.local', apiServerHost: 'api.example.org' };
+  return { serving: { dnsSuffixes: ['ec2.internal'], ranges, ...names } };
 }
 
 /** The same for every class of reasons. */

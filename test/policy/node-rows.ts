@@ -24,8 +24,10 @@ const claimed = (change: Partial<ClaimStanding>): Pick<Facts, 'claims'> => ({
 const certified = (notAfter: number, issuedAt = 0): Pick<Facts, 'record'> =>
   onRecord({ certificates: [{ fingerprint: HELD, notAfter, issuedAt, issuer: '' }] });
 const none = { record: { known: true, value: undefined } } as const;
-const usedBy = (id: string, seenAt: number | undefined): Pick<Facts, 'record'> =>
-  onRecord({ certificates: [], token: { id, pool: undefined, key: OTHER, usedAt: NOW - HOUR, seenAt } });
+const usedBy = (id: string, seenAt: number | undefined, released?: true): Pick<Facts, 'record'> =>
+  onRecord({ certificates: [], token: { id, pool: undefined, key: OTHER, usedAt: NOW - HOUR, seenAt, released } });
+/** It was there, and is stale by now. */
+const renewed = (renewedAt: number): Pick<Facts, 'presence'> => present({ renewedAt });
 const banned = { facts: onRecord({ ban: { since: NOW - HOUR, reason: 'stolen' } }) };
 const released = (until: number): Partial<NodeRecord> => ({ release: { until } });
 
@@ -49,6 +51,28 @@ export const FIRST_CERTIFICATE_ROWS: readonly Row[] = [
 
   ['approves a token that the node has used and was not seen with', { facts: usedBy('abcdef', undefined) }, []],
   ['waits for a token that the node was seen with', { facts: usedBy('abcdef', NOW - 1) }, ['TokenSpent']],
+  [
+    'waits for a token whose node has renewed its Lease since',
+    { facts: { ...usedBy('abcdef', undefined), ...renewed(CREATED - STALE) } },
+    ['TokenSpent'],
+  ],
+  [
+    'approves it where the Lease was last renewed when the token was used',
+    { facts: { ...usedBy('abcdef', undefined), ...renewed(NOW - HOUR) } },
+    [],
+  ],
+  [
+    'approves it where the node was released: the Lease may be that of the machine before',
+    { facts: { ...usedBy('abcdef', undefined, true), ...renewed(CREATED - STALE) } },
+    [],
+  ],
+  [
+    'approves it where the token was issued to replace a live node',
+    { facts: { ...usedBy('abcdef', undefined), ...renewed(CREATED - STALE) }, token: { replacesLive: true } },
+    [],
+  ],
+  ["approves a pool's token that the node was seen with", ofPool(usedBy('abcdef', NOW - 1)), []],
+  ['waits for one of a number of uses', { ...ofPool(usedBy('abcdef', NOW - 1)), token: { uses: 50 } }, ['TokenSpent']],
   ['approves a token of a node that was seen with another', { facts: usedBy('zzzzzz', NOW - 1) }, []],
 
   ['approves the last use of a token', ofPool(claimed({ uses: 50, usedByOthers: 49 })), []],
@@ -229,6 +253,7 @@ export const RENEWAL_NODE_ROWS: readonly Row[] = [
 
 export const SERVING_NODE_ROWS: readonly Row[] = [
   ['waits for a node that is banned', banned, ['NodeBanned']],
+  ['waits while the record of the node is unknown', { facts: { record: unknown } }, ['FactUnavailable']],
   ['approves a node of which nothing is on record', { facts: none }, []],
 ];
 

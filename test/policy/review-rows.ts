@@ -55,6 +55,12 @@ function subjectRows(purpose: 'client auth' | 'server auth'): Row[] {
     ['refuses garbage', bytes('\u0000\u0001 garbage \uFFFF'), ['PemMalformed']],
     ['refuses a PEM block of zeros', bytes(pemOf(Buffer.alloc(40))), ['DerMalformed']],
     ['refuses a megabyte', { request: Buffer.alloc(2 ** 20, 'A') }, ['RequestTooLarge']],
+    ['waits with more metadata than a write could echo', { csr: { hasLargeMetadata: true } }, ['MetadataTooLarge']],
+    [
+      'waits with it although more is wrong',
+      { ...bytes('garbage'), csr: { hasLargeMetadata: true } },
+      ['MetadataTooLarge', 'PemMalformed'],
+    ],
     ['refuses a signature by another key', { parts: { signer: testKey('P-256', 1) } }, ['SignatureInvalid']],
     ['refuses a key of a curve that is not listed', { parts: { key: 'secp256k1' } }, ['KeyNotAllowed']],
     ['refuses a signature with SHA-1', { parts: { hash: 'sha1' } }, ['SignatureAlgorithmNotAllowed']],

@@ -4,7 +4,9 @@ import { reviewForSigning } from '../../src/policy/review.ts';
 import { CLIENT_SIGNER } from '../../src/ports.ts';
 import type { RequestPath } from '../../src/policy/verdict.ts';
 import { type Change, codesOf, NODE, ruleInput } from './good-request.ts';
+import { onRecord } from './node-rows.ts';
 
+const ban = { since: 0, reason: 'stolen' };
 const ROWS: readonly (readonly [string, RequestPath, Change, readonly string[]])[] = [
   ['signs a first certificate', 'bootstrap', {}, []],
   ['signs a renewal', 'renewal', {}, []],
@@ -39,6 +41,16 @@ const ROWS: readonly (readonly [string, RequestPath, Change, readonly string[]])
     { csr: { expirationSeconds: 86_401 } },
     ['DurationTooLong'],
   ],
+  ['leaves a node that is banned', 'renewal', { facts: onRecord({ ban }) }, ['NodeBanned']],
+  ['leaves a first certificate for it', 'bootstrap', { facts: onRecord({ ban }) }, ['NodeBanned']],
+  ['leaves a serving certificate for it', 'serving', { facts: onRecord({ ban }) }, ['NodeBanned']],
+  [
+    'leaves a node whose record is unknown',
+    'renewal',
+    { facts: { record: { known: false, why: 'x' } } },
+    ['FactUnavailable'],
+  ],
+  ['leaves what it cannot write to', 'bootstrap', { csr: { hasLargeMetadata: true } }, ['MetadataTooLarge']],
   ['refuses bytes that are no CSR', 'bootstrap', { request: Buffer.from('x') }, ['PemMalformed']],
 ];
 
