@@ -1,7 +1,7 @@
 import type { Context } from 'mocha';
 import { MissingToolError } from '../../scripts/servers/binaries.ts';
 import { findCsrReader, readWithGo } from '../../scripts/servers/csr-reader.ts';
-import { skipFor } from '../support/servers.ts';
+import { skipFor } from '../support/skip.ts';
 import { type Seen, seenByGo } from './parsers.ts';
 
 /** What Go makes of these requests, in their order; skips the test where it cannot be built. */

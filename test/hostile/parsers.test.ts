@@ -2,11 +2,10 @@ import { CertificationRequest } from '@peculiar/asn1-csr';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
-import { candidates } from '../../scripts/servers/binaries.ts';
 import { readOnePem } from '../../src/pki/pem.ts';
 import { readKubeletCsr } from '../../src/pki/pkcs10.ts';
 import { kubeletCsrs } from '../support/kubelet-csrs.ts';
-import { skipFor } from '../support/servers.ts';
+import { skipWithout } from '../support/skip.ts';
 import { seenByGoOf } from './go-reader.ts';
 import { goodRequest, type HostileCase, hostileRequests, inPem, seeds } from './corpus.ts';
 import { type Seen, seenByOpenssl, seenByPeculiar, seenByUs } from './parsers.ts';
@@ -61,7 +60,7 @@ describe('hostile DER beside other parsers', function () {
   });
 
   it('what we accept, OpenSSL accepts, with the same names and key', async function () {
-    skipFor(this, candidates('openssl', process.env).length === 0 ? 'there is no openssl' : undefined);
+    skipWithout(this, 'openssl');
     for (const each of accepted) holds(await seenByOpenssl(each.request), each);
   });
 

@@ -11,6 +11,7 @@ import { newSupervisor } from '../../scripts/servers/servers.ts';
 import { configFor, sampleOf } from '../../scripts/servers/service.ts';
 import { createBootstrapCsrs, CSRS, seenCsrs, tokenClient, until } from '../support/crowd.ts';
 import { requireControlPlane } from '../support/servers.ts';
+import { skipFor } from '../support/skip.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const MAIN = join(ROOT, 'src', 'main.ts');
@@ -36,9 +37,7 @@ describe('in a cluster: with the files and variables that a pod has, and no kube
   let kubectl: (...args: string[]) => string;
 
   before('needs the right to mount', function () {
-    if (mayMount()) return;
-    if (process.env['CI'] !== undefined) throw new Error('the right to mount is needed');
-    this.skip();
+    skipFor(this, mayMount() ? undefined : 'the right to mount is needed');
   });
   before('start it with a service account token that hangs on a Secret', async () => {
     const { kubectl: binary } = await findBinaries(['kubectl']);

@@ -14,6 +14,7 @@ import { objectIdentifier, time, unsignedInteger } from '../../src/pki/der-write
 import { checkStrictDer, derElements } from '../../src/pki/strict-der.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { addressBytes, testAuthority, type TestAuthority, testKey } from '../support/csr-builder.ts';
+import { skipWithout } from '../support/skip.ts';
 
 const START = Date.UTC(2026, 5, 1);
 const client: CertificatePlan = {
@@ -180,11 +181,7 @@ describe('pki/certificate-builder: every kind of CA', () => {
     });
 
     it(`makes a certificate with ${kind} that openssl verifies for its purpose`, async function () {
-      try {
-        execFileSync('openssl', ['version']);
-      } catch {
-        this.skip();
-      }
+      skipWithout(this, 'openssl');
       const authority = await testAuthority(kind);
       const [ca, leaf] = [join(folder, 'ca.pem'), join(folder, 'leaf.pem')];
       writeFileSync(ca, authority.certPem);

@@ -13,6 +13,7 @@ import { LARGEST_REQUEST_BYTES } from '../../src/pki/pkcs10.ts';
 import { derElements } from '../../src/pki/strict-der.ts';
 import { addressBytes, buildCsrPem, type CsrParts, rdn, testKey, type TestKeyName } from '../support/csr-builder.ts';
 import { read, refuses } from './refused-rows.ts';
+import { skipWithout } from '../support/skip.ts';
 
 const codes = (text: string): string[] => read(text).problems.map((problem) => problem.code);
 
@@ -225,11 +226,7 @@ describe('pki/pkcs10 beside openssl', () => {
 
   before(function () {
     folder = mkdtempSync(join(tmpdir(), 'csr-'));
-    try {
-      execFileSync('openssl', ['version']);
-    } catch {
-      this.skip();
-    }
+    skipWithout(this, 'openssl');
   });
   after(() => rmSync(folder, { recursive: true }));
 

@@ -11,6 +11,7 @@ import { CLOUD_INIT, newMachine } from '../support/cloud-init-machine.ts';
 import type { FetchRun, Machine } from '../support/cloud-init-machine.ts';
 import { ENTRY, selfSigned, startFakeVault } from '../support/fake-vault-entry.ts';
 import type { FakeAnswer, FakeVault } from '../support/fake-vault-entry.ts';
+import { skipWithout } from '../support/skip.ts';
 
 const SCRIPT = join(CLOUD_INIT, 'fetch-bootstrap-token');
 const USER_DATA = join(CLOUD_INIT, 'user-data.yaml');
@@ -18,7 +19,7 @@ const UNIT = join(CLOUD_INIT, 'kubelet-bootstrap-token.service');
 
 /** Runs a program and answers its exit code with its output; skips the test when the machine has no such program. */
 function check(test: Context, command: string, ...args: string[]): string {
-  if (candidates(command, process.env).length === 0) test.skip();
+  skipWithout(test, command);
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
   return `${status} ${stdout}${stderr}`;
 }
@@ -147,7 +148,7 @@ describe('fetch-bootstrap-token', function () {
 
   for (const json of ['python3', 'jq']) {
     it(`needs no ${json}, where the other one is`, async function () {
-      if (candidates(json === 'jq' ? 'python3' : 'jq', process.env).length === 0) this.skip();
+      skipWithout(this, json === 'jq' ? 'python3' : 'jq');
       await fakeVault((attempt) => (attempt === 1 ? { status: 404, body: { errors: [] } } : ENTRY));
       const run = machine.run({ PATH: pathWithout(json) });
       expect(await run.ended, run.output()).to.equal(0);

@@ -20,6 +20,7 @@ import {
 } from '../../scripts/servers/state.ts';
 import { deathWithParent, StartError, Supervisor } from '../../scripts/servers/supervisor.ts';
 import type { SupervisorOptions } from '../../scripts/servers/supervisor.ts';
+import { skipFor } from '../support/skip.ts';
 
 const SUPERVISOR = resolve(import.meta.dirname, '../../scripts/servers/supervisor.ts');
 const SLEEP = { name: 'sleeper', command: 'sleep', args: ['600'] };
@@ -83,7 +84,7 @@ describe('the processes of the local servers', () => {
   });
 
   it('end with a parent that is killed', async function () {
-    if (deathWithParent().length === 0) this.skip();
+    skipFor(this, deathWithParent().length === 0 ? 'there is no setpriv' : undefined);
     const script = `
       import { Supervisor } from ${JSON.stringify(SUPERVISOR)};
       const it = new Supervisor({ dir: ${JSON.stringify(join(dir, 'child'))}, lifetime: 'parent', write: () => {} });

@@ -1,9 +1,10 @@
 import Mocha from 'mocha';
+import { reasonOfSkip } from './skip.ts';
 
 const { EVENT_RUN_END, EVENT_TEST_PENDING } = Mocha.Runner.constants;
 
 /**
- * Mocha's `spec` reporter, then the titles of skipped tests, then as the very last line of the process
+ * Mocha's `spec` reporter, then the titles of skipped tests with the reason, then as the very last line of the process
  * `N passed, N failed, N skipped`. A failed hook counts as a failure, and so does a run that ended before its end.
  */
 export default class CountReporter extends Mocha.reporters.Spec {
@@ -22,7 +23,7 @@ export default class CountReporter extends Mocha.reporters.Spec {
       // Synchronous to files, pipes and terminals on every system that the tests run on.
       process.stdout.write(
         [
-          ...skipped.map((title) => `skipped: ${title}\n`),
+          ...skipped.map((title) => `skipped: ${title}: ${reasonOfSkip(title) ?? 'no reason given'}\n`),
           ...(ended ? [] : ['the process ended in the middle of the run\n']),
           `${runner.stats?.passes ?? 0} passed, ${failed} failed, ${skipped.length} skipped\n`,
         ].join(''),

@@ -3,7 +3,6 @@
  * root hook. Tests keep apart by the names they use; one that stops, seals or restarts a server puts it back.
  */
 import { after, before } from 'mocha';
-import type { Context } from 'mocha';
 import { findBinaries, MissingToolError } from '../../scripts/servers/binaries.ts';
 import { startControlPlane } from '../../scripts/servers/control-plane.ts';
 import type { ControlPlane } from '../../scripts/servers/control-plane.ts';
@@ -13,6 +12,7 @@ import { startOpenBao } from '../../scripts/servers/openbao.ts';
 import type { OpenBao } from '../../scripts/servers/openbao.ts';
 import { newSupervisor } from '../../scripts/servers/servers.ts';
 import type { Supervisor } from '../../scripts/servers/supervisor.ts';
+import { skipFor } from './skip.ts';
 
 /** The first start may have to build the binaries. */
 const FIRST_START_MS = 20 * 60_000;
@@ -77,14 +77,6 @@ function required<T>(start: () => Promise<T>): () => T {
     if (value === undefined) throw new Error('the servers are only there in hooks and tests');
     return value;
   };
-}
-
-/** Skips with a printed reason; in CI, where nothing may be skipped, fails with it. */
-export function skipFor(context: Context, reason: string | undefined): void {
-  if (reason === undefined) return;
-  if (process.env['CI'] !== undefined) throw new Error(reason);
-  process.stderr.write(`skipped: ${reason}\n`);
-  context.skip();
 }
 
 function supervisor(): Supervisor {
