@@ -16,6 +16,7 @@ import { checkFiles, openCluster, openSigner, openTokenDesk, openVault, type Vau
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
 import { type NodeState, nodeState } from './wiring/node-state.ts';
+import { type ExpirySide, expirySide } from './wiring/expiry.ts';
 import { ConfigInForce } from './wiring/reload.ts';
 import { gaugesOf, type Observed } from './wiring/gauges.ts';
 import { type TokenSide, tokenSide } from './wiring/tokens.ts';
@@ -64,6 +65,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   const { config, clock, log } = options;
   let authorityNotAfter: number | undefined;
   let csrs: CsrSide | undefined;
+  let expiry: ExpirySide | undefined;
   const controllers: Controller[] = [];
   const informers: Observed['informers'][number][] = [];
   const metrics: Metrics = new Metrics(
@@ -78,6 +80,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       breadth: () => breadthOf(inForce.config).length,
       late: () => state.late(),
       signerHeld: () => requireWired(csrs).signerHeld(),
+      expiry: () => requireWired(expiry).watch,
       now: () => clock.now(),
     }),
   );
@@ -100,6 +103,8 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   const state: NodeState = nodeState(context, cluster.transport, tokens);
   const addresses = await addressSide(context, cluster.transport, state);
   csrs = csrSide(context, cluster.transport, tokens, inForce, state, addresses.sources, backend);
+  const { transport } = cluster;
+  expiry = expirySide(context, { transport, signer: backend, vault }, csrs.events);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
   const minted: TokenSide =
     vault === undefined
@@ -137,6 +142,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       partOfController(controller, Promise.all([addresses.tried, ...watches.map(({ synced }) => synced)])),
     ),
     ...minted.parts,
+    ...expiry.parts,
   ];
   const readiness = healthChecks(config, watches, vault, backend);
   return { parts, ops: new OpsServer({ listen: config.ops.listen, registry: metrics.registry, readiness }) };

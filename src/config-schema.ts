@@ -1,5 +1,6 @@
 /** Every key of the config file with its line of help; the README's table is made of these and held against them. */
 import { z } from 'zod';
+import { expirySection } from './config-expiry.ts';
 import {
   concurrency,
   dnsLabel,
@@ -259,6 +260,7 @@ export const configSchema = z.strictObject({
       retention: retention.prefault({}),
     })
     .prefault({}),
+  expiry: expirySection,
   ops: z
     .strictObject({
       listen: z

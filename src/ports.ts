@@ -1,5 +1,6 @@
 /** What the controllers need from outside, in their own words. Adapters implement these; tests may, too. */
 import type { Latitude } from './pki/certificate-check.ts';
+import type { ExpiryKind, ObjectReference, Thing } from './expiry/thing.ts';
 import type { CertificatePlan } from './pki/certificate-plan.ts';
 import type { IssuedCertificate } from './pki/certificate-summary.ts';
 import type { StoredRecord } from './nodes/record-format.ts';
@@ -240,9 +241,21 @@ export interface CertificateSigner {
   problem(signal: AbortSignal): Promise<string | undefined>;
 }
 
-/** One thing worth telling the owner of a CSR; the adapter limits the rate. */
-export interface Notice {
-  readonly csr: { readonly name: string; readonly uid: string };
+/** Where things with an end are read; each look reads them anew. */
+export interface ExpirySource {
+  /** What it reads: of this kind and name is the row that tells that it could not. */
+  readonly kind: ExpiryKind;
+  /** Undefined where it reads all of the kind. */
+  readonly name?: string;
+  /** Throws what keeps it from reading. */
+  read(signal: AbortSignal): Promise<readonly Thing[]>;
+}
+
+/** One thing worth telling the owner of a CSR, or of another object; the adapter limits the rate. */
+export type Notice = NoticeText &
+  ({ readonly csr: { readonly name: string; readonly uid: string } } | { readonly object: ObjectReference });
+
+export interface NoticeText {
   /** Stable reason code. */
   readonly reason: string;
   readonly message: string;

@@ -8,7 +8,7 @@ interface Layer {
   readonly packages: readonly string[];
 }
 
-const PURE = ['policy', 'pki', 'tokens', 'nodes'];
+const PURE = ['policy', 'pki', 'tokens', 'nodes', 'expiry'];
 const INNER = [...PURE, 'ports', 'errors'];
 /** Pure as well, over what was gathered; nothing of the service depends on it. */
 const DOCTOR = 'doctor';
@@ -28,7 +28,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   wiring: { layers: [...SERVICE, DOCTOR], packages: ['node:crypto', 'node:fs'] },
   config: { layers: ['config-schema', 'policy', 'tokens', 'errors'], packages: ['yaml', 'zod'] },
   'config-changes': { layers: ['config'], packages: [] },
-  'config-schema': { layers: ['config-values', 'policy', 'tokens'], packages: ['zod'] },
+  'config-schema': { layers: ['config-expiry', 'config-values', 'policy', 'tokens'], packages: ['zod'] },
+  'config-expiry': { layers: ['config-values'], packages: ['zod'] },
   'config-values': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
   controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto'] },
   ops: { layers: [...INNER, 'runtime'], packages: ['pino', 'prom-client', 'node:http', 'node:net'] },
@@ -41,13 +42,14 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     packages: ['node-vault', 'zod', 'node:fs', 'node:http', 'node:https', 'node:stream'],
   },
   'local-ca': { layers: [...INNER, 'runtime'], packages: ['node:crypto', 'node:fs', 'node:util'] },
-  runtime: { layers: ['ports', 'errors'], packages: ['p-queue'] },
+  runtime: { layers: ['ports', 'errors'], packages: ['p-queue', 'node:tls'] },
   policy: { layers: INNER, packages: PURE_PACKAGES },
   pki: { layers: INNER, packages: PURE_PACKAGES },
   tokens: { layers: INNER, packages: PURE_PACKAGES },
   nodes: { layers: INNER, packages: PURE_PACKAGES },
+  expiry: { layers: INNER, packages: PURE_PACKAGES },
   doctor: { layers: INNER, packages: PURE_PACKAGES },
-  ports: { layers: ['pki', 'tokens', 'nodes'], packages: [] },
+  ports: { layers: ['pki', 'tokens', 'nodes', 'expiry'], packages: [] },
   errors: { layers: [], packages: [] },
 };
 

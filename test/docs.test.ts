@@ -13,6 +13,8 @@ import { RUN_OPTIONS, SHARED_OPTIONS, VAULT_ENVIRONMENT } from '../src/cli/setti
 import { configSchema } from '../src/config-schema.ts';
 import { policyOf, readConfig } from '../src/config.ts';
 import { CHECKS as DOCTOR_CHECKS, FINDINGS, NOT_CHECKED } from '../src/doctor/finding.ts';
+import { LEVELS } from '../src/expiry/judge.ts';
+import { EXPIRY_KINDS } from '../src/expiry/thing.ts';
 import { Metrics } from '../src/ops/metrics.ts';
 import { APPROVAL_REASONS, REASONS, REMARKS } from '../src/policy/reasons.ts';
 import type { RequestPath } from '../src/policy/verdict.ts';
@@ -71,6 +73,8 @@ const metrics = new Metrics({
   breadth: () => 0,
   late: () => 0,
   signerHeld: () => false,
+  expiring: () => [],
+  expiryLookedAt: () => undefined,
   pools: () => [],
   informers: () => [],
 });
@@ -174,7 +178,7 @@ describe('README.md', () => {
     const readBy = {
       VAULT_ADDR: 'every command',
       VAULT_CACERT: 'every command',
-      VAULT_TOKEN: '`bootstrap-token`, `doctor`, `vault setup`',
+      VAULT_TOKEN: '`bootstrap-token`, `doctor`, `expiry`, `vault setup`',
     };
     const names = Object.keys(VAULT_ENVIRONMENT) as (keyof typeof VAULT_ENVIRONMENT)[];
     const environment = names.map((name) => ['', code(name), readBy[name], VAULT_ENVIRONMENT[name]]);
@@ -235,6 +239,19 @@ describe('README.md', () => {
     holds('## Metrics', ['Name', 'Type', 'Labels', 'Meaning'], metricRows);
     const known = metricRows.map(([name = '']) => name.slice(1, -1));
     for (const [name] of README.matchAll(/\bkubelet_bootstrap_[a-z_]*[a-z]/g)) expect(known).to.include(name);
+  });
+
+  it('lists what is watched for its end, and how near that is', () => {
+    const kinds = Object.entries(EXPIRY_KINDS).map(([kind, looksAt]) => [code(kind), looksAt]);
+    holds('## What expires', ['Kind', 'What is looked at'], kinds);
+    const severities = { error: '11', warning: '10', info: '0' } as const;
+    const levels = Object.entries(LEVELS).map(([level, { severity, reason, meaning }]) => [
+      code(level),
+      severity === 'info' || level === 'unreadable' ? '' : code(reason),
+      severities[severity],
+      meaning,
+    ]);
+    holds('### Levels', ['Level', 'Event', 'Exit code', 'Meaning'], levels);
   });
 
   it('lists the fields of a decision', () => {

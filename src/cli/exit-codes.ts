@@ -25,8 +25,8 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = 
   unavailable: 'The API server or Vault could not be reached, is sealed, or asked to wait; try again.',
   forbidden: 'The API server or Vault refused the credential or the right.',
   partly: 'Of many nodes some got their token and some did not; the messages say which and why.',
-  ailing: '`doctor` found warnings, and no errors.',
-  sick: '`doctor` found errors, or `verify` or `vault setup --check` something that is not as it should be.',
+  ailing: '`doctor` found warnings, and no errors; `expiry` something that ends soon, or that it could not look at.',
+  sick: '`doctor` or `expiry` found errors, or `verify` or `vault setup --check` something that is not as it should be.',
   interrupted: 'Ended by a second SIGINT or SIGTERM, or in the middle of a command.',
 };
 

@@ -2,6 +2,7 @@
 import { type Command, CommanderError, Option } from 'commander';
 import { messageOf } from '../errors.ts';
 import { DEFAULT_SERVICE_USER, doctor, type DoctorFlags } from './commands/doctor.ts';
+import { expiry, type ExpiryFlags } from './commands/expiry.ts';
 import { explain, type ExplainFlags } from './commands/explain.ts';
 import {
   banNode,
@@ -74,6 +75,11 @@ export function serviceProgram(io: Io, end: (code: number) => void = () => {}): 
     .option('--service-user <name>', 'the user that the service is to the API server', DEFAULT_SERVICE_USER)
     .addOption(outputOption('text', 'text or json'))
     .action(async (flags: DoctorFlags) => end(await doctor(flags, io)));
+  withOptions(program.command('expiry'), SHARED_OPTIONS)
+    .description('print everything that has an end, soonest first; writes nothing')
+    .option('--alarms', 'only what is near its end, over, or cannot be used or looked at')
+    .addOption(outputOption('text', 'text or json'))
+    .action(async (flags: ExpiryFlags) => end(await expiry(flags, io)));
   nodeCommands(program, io);
   vaultCommands(program, io, end);
   return program.addHelpText('after', HELP_END);

@@ -52,6 +52,11 @@ export const FINDINGS = {
     severity: 'warning',
     meaning: 'The service cannot write Events: nodes wait without saying why.',
   },
+  EndsNotSeen: {
+    check: 'service rights',
+    severity: 'warning',
+    meaning: 'The service cannot look at something that ends: webhooks, API services, client CAs or TLS Secrets.',
+  },
   RightsTooMany: {
     check: 'service rights',
     severity: 'warning',

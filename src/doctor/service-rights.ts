@@ -12,6 +12,8 @@ export interface Right extends Omit<ResourceAttributes, 'verb'> {
   readonly verbs: readonly string[];
   /** Controllers that need it; empty: every one does. */
   readonly neededBy: readonly ControllerName[];
+  /** No controller needs it: only what watches for things that end. */
+  readonly forExpiry?: true;
 }
 
 /** What was answered for one verb of a right, or for something that should not be allowed. */
@@ -35,6 +37,8 @@ export function neededRights(config: {
   readonly observes: boolean;
   readonly serving: boolean;
   readonly stateNamespace: string;
+  /** Of `expiry` in the config; undefined where it is switched off. */
+  readonly expiry: { readonly secretNamespaces: readonly string[] } | undefined;
 }): Right[] {
   const signers = config.serving ? [CLIENT_SIGNER, SERVING_SIGNER] : [CLIENT_SIGNER];
   const decisions: Right[] = [
@@ -86,10 +90,38 @@ export function neededRights(config: {
       verbs: ['get'],
       neededBy: DECIDERS,
     },
+    ...(config.expiry === undefined ? [] : expiryRights(config.expiry.secretNamespaces)),
   ];
   return rights.filter(
     ({ neededBy }) => neededBy.length === 0 || neededBy.some((name) => config.controllers.has(name)),
   );
+}
+
+function expiryRights(secretNamespaces: readonly string[]): Right[] {
+  const list = (group: string, resource: string, namespace?: string): Right => ({
+    group,
+    resource,
+    ...(namespace === undefined ? {} : { namespace }),
+    verbs: ['list'],
+    neededBy: [],
+    forExpiry: true,
+  });
+  return [
+    list('admissionregistration.k8s.io', 'validatingwebhookconfigurations'),
+    list('admissionregistration.k8s.io', 'mutatingwebhookconfigurations'),
+    list('apiextensions.k8s.io', 'customresourcedefinitions'),
+    list('apiregistration.k8s.io', 'apiservices'),
+    {
+      group: '',
+      resource: 'configmaps',
+      name: 'extension-apiserver-authentication',
+      namespace: 'kube-system',
+      verbs: ['get'],
+      neededBy: [],
+      forExpiry: true,
+    },
+    ...secretNamespaces.filter((each) => each !== TOKEN_NAMESPACE).map((each) => list('', 'secrets', each)),
+  ];
 }
 
 const ADMIN_SIGNER = 'kubernetes.io/kube-apiserver-client';
@@ -106,7 +138,7 @@ export const EXCESSIVE_RIGHTS: readonly Right[] = [
 
 /** What to ask the API server for one verb of a right. */
 export function attributesOf(
-  { verbs: _verbs, neededBy: _neededBy, ...object }: Right,
+  { verbs: _verbs, neededBy: _neededBy, forExpiry: _forExpiry, ...object }: Right,
   verb: string,
 ): ResourceAttributes {
   return { verb, ...object };
@@ -134,8 +166,7 @@ export function checkServiceRights(user: string, answers: readonly RightAnswer[]
     ...(missing.length > 0 && missing.length === answers.filter(({ needed }) => needed).length
       ? [finding('RightMissing', who, 'has none of the rights that it needs', MEND_MISSING)]
       : byObject(missing).map(([object, [first, verbs]]) => {
-          const code = first.right.resource === EVENTS ? 'EventsNotAllowed' : 'RightMissing';
-          return finding(code, who, `may not ${verbs} ${object}`, MEND_MISSING);
+          return finding(codeOf(first.right), who, `may not ${verbs} ${object}`, MEND_MISSING);
         })),
     ...byObject(all.length > 0 ? all : tooMany).map(([object, [, verbs]]) =>
       finding(
@@ -146,6 +177,11 @@ export function checkServiceRights(user: string, answers: readonly RightAnswer[]
       ),
     ),
   ];
+}
+
+function codeOf({ resource, forExpiry }: Right): 'RightMissing' | 'EventsNotAllowed' | 'EndsNotSeen' {
+  if (forExpiry === true) return 'EndsNotSeen';
+  return resource === EVENTS ? 'EventsNotAllowed' : 'RightMissing';
 }
 
 function isAllowed({ answer }: RightAnswer): boolean | undefined {

@@ -1,3 +1,4 @@
+import type { ObjectReference } from '../expiry/thing.ts';
 import type { EventSink, Notice } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Transport } from './transport.ts';
@@ -77,28 +78,28 @@ export class Events implements EventSink {
     }
   }
 
-  async #write({ csr, reason, message }: Notice): Promise<void> {
+  async #write(notice: Notice): Promise<void> {
     const at = new Date(this.#options.clock.now()).toISOString().replace('Z', '000Z');
+    const regarding = 'csr' in notice ? referenceTo(notice.csr) : notice.object;
     const body = {
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
-      metadata: { name: `${labelOf(csr.name)}.${this.#options.unique()}` },
+      metadata: { name: `${labelOf(regarding.name)}.${this.#options.unique()}` },
       eventTime: at,
       type: 'Warning',
-      reason,
+      reason: notice.reason,
       action: 'Review',
-      note: shortened(message),
+      note: shortened(notice.message),
       reportingController: 'kubelet-bootstrap',
       reportingInstance: this.#options.instance,
-      regarding: {
-        apiVersion: 'certificates.k8s.io/v1',
-        kind: 'CertificateSigningRequest',
-        name: csr.name,
-        uid: csr.uid,
-      },
+      regarding,
     };
     await this.#options.transport.call({ verb: 'create', resource: 'events', path: PATH, body }, this.#stopping.signal);
   }
+}
+
+function referenceTo({ name, uid }: { readonly name: string; readonly uid: string }): ObjectReference {
+  return { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', name, uid };
 }
 
 /** CSRs may have names that Events may not: capitals, underscores, 254 characters. */

@@ -5,6 +5,8 @@ import { ConfigError, messageOf } from '../errors.ts';
 import { Transport, type TransportOptions } from './transport.ts';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+/** The CA that a pod checks the API server with. */
+export const SERVICE_ACCOUNT_CA = '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt';
 
 /** A cluster to talk to. */
 export interface Cluster {
@@ -49,8 +51,8 @@ function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
   return config;
 }
 
-/** Of a list, files that are missing are passed over; a single one has to be there. */
-function filesOf(kubeconfig: string): string[] {
+/** The files that a kubeconfig's name stands for. Of a list, missing ones are passed over; a single one has to be there. */
+export function filesOf(kubeconfig: string): string[] {
   if (existsSync(kubeconfig)) return [kubeconfig];
   const files = kubeconfig.split(delimiter).filter((file) => file !== '' && existsSync(file));
   return files.length === 0 ? [kubeconfig] : files;

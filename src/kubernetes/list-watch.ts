@@ -12,6 +12,8 @@ export interface ListWatchOptions<T> {
   readonly resource: string;
   readonly path: string;
   readonly selectors: Readonly<Record<string, string>>;
+  /** Objects of a page at most; 500 unless told. */
+  readonly page?: number | undefined;
   /** What to ask for instead of whole objects, in the list and in the watch. */
   readonly accept?: { readonly list: string; readonly watch: string };
   /** Reads one object; undefined leaves it out. */
@@ -22,14 +24,14 @@ export interface ListWatchOptions<T> {
 
 /** List in pages and watch with bookmarks, over the raw API. */
 export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
-  const { transport, resource, path, selectors, read, accept } = options;
+  const { transport, resource, path, selectors, page = PAGE_SIZES[0], read, accept } = options;
   return {
     keyOf: options.keyOf,
     identityOf: options.identityOf,
     list: async (continueToken, signal): Promise<ListPage<T>> => {
       const query = { ...selectors, ...(continueToken === '' ? {} : { continue: continueToken }) };
       const answer = objectAt(
-        await fittingPage(transport, { verb: 'list', resource, path, query, accept: accept?.list }, signal),
+        await fittingPage(transport, { verb: 'list', resource, path, query, accept: accept?.list }, page, signal),
       );
       const metadata = objectAt(answer['metadata']);
       const items = listAt(answer['items'])
@@ -81,9 +83,14 @@ export async function allPages<T>(source: Pick<ListWatch<T>, 'list'>, signal: Ab
   return items;
 }
 
-async function fittingPage(transport: Transport, wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
+async function fittingPage(
+  transport: Transport,
+  wanted: ApiRequest,
+  most: number,
+  signal: AbortSignal,
+): Promise<unknown> {
   let failure: unknown;
-  for (const limit of PAGE_SIZES) {
+  for (const limit of PAGE_SIZES.filter((size) => size <= most)) {
     try {
       return await transport.call({ ...wanted, query: { ...wanted.query, limit: String(limit) } }, signal);
     } catch (error) {

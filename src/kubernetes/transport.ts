@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import { messageOf, RemoteError } from '../errors.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
+import { serverCertificates } from '../runtime/handshake.ts';
 import { errorOfStatus } from './status.ts';
 
 /** One finished call to the API server, for metrics. */
@@ -116,6 +117,24 @@ export class Transport {
     const server = Date.parse(String(answer.headers['date']));
     if (Number.isNaN(server)) throw new RemoteError('kubernetes', 'Unreadable', 'an answer without a Date header');
     return { server, before, after };
+  }
+
+  /** Host and port of the API server. */
+  get host(): string {
+    return URL.parse(this.#server)?.host ?? this.#server;
+  }
+
+  /** The certificates that it shows in a handshake of its own, in DER. Throws RemoteError. */
+  async serverCertificates(signal: AbortSignal): Promise<Buffer[]> {
+    try {
+      const https: RequestOptions = {};
+      await this.#config.applyToHTTPSOptions(https);
+      const { ca, cert, key, servername } = https;
+      const limit = deadline(this.#options.timeoutMs, signal);
+      return await serverCertificates(new URL(this.#server), { ca, cert, key, servername }, limit);
+    } catch (error) {
+      throw new RemoteError('kubernetes', 'Unavailable', `handshake: ${messageOf(error)}`);
+    }
   }
 
   /** Closes every connection. */

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { LEVELS } from '../expiry/judge.ts';
 import { CLIENT_SIGNER, SERVING_SIGNER, type Telemetry } from '../ports.ts';
 
 /** What the gauges are computed from at each scrape, so that they cannot drift. */
@@ -24,9 +25,21 @@ export interface MetricSources {
   late(): number;
   /** Whether the backend that signs is out. */
   signerHeld(): boolean;
+  /** Things with an end, soonest first, and ms until then where it is known. */
+  expiring(): Iterable<{
+    readonly kind: string;
+    readonly name: string;
+    readonly level: string;
+    readonly leftMs?: number | undefined;
+  }>;
+  /** When they were last looked at, ms since the epoch. */
+  expiryLookedAt(): number | undefined;
   /** 1 for an informer that is up to date. */
   informers(): Iterable<{ readonly informer: string; readonly fresh: boolean; readonly objects: number }>;
 }
+
+/** Whoever may create webhooks and APIServices chooses names: so many of them are samples, those that end soonest. */
+const MOST_EXPIRING = 1_000;
 
 const LATENCY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
 const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -106,6 +119,31 @@ export class Metrics implements Telemetry {
     });
     this.#gauge('nodes_late', 'Nodes whose client certificate ends or ended unrenewed', [], (set) => {
       set({}, sources.late());
+    });
+    this.#gauge(
+      'expiry_seconds',
+      'Seconds until it ends, negative after that; the 1,000 that end soonest',
+      ['kind', 'name'],
+      (set) => {
+        let samples = 0;
+        for (const { kind, name, leftMs } of sources.expiring()) {
+          if (leftMs === undefined) continue;
+          samples += 1;
+          if (samples > MOST_EXPIRING) break;
+          set({ kind, name }, leftMs / 1000);
+        }
+      },
+    );
+    this.#gauge('expiry_things', 'Things with an end, by how near it is', ['kind', 'level'], (set) => {
+      const things = [...sources.expiring()];
+      const levels = Object.keys(LEVELS);
+      for (const [kind, those] of Map.groupBy(things, (thing) => thing.kind)) {
+        for (const level of levels) set({ kind, level }, those.filter((thing) => thing.level === level).length);
+      }
+    });
+    this.#gauge('expiry_looked_timestamp_seconds', 'When everything with an end was last looked at', [], (set) => {
+      const at = sources.expiryLookedAt();
+      if (at !== undefined) set({}, at / 1000);
     });
     this.#gauge('informer_fresh', '1 while the copy of the objects is up to date', ['informer'], (set) => {
       for (const { informer, fresh } of sources.informers()) set({ informer }, fresh ? 1 : 0);

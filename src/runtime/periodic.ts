@@ -1,10 +1,13 @@
 import type { Clock } from './clock.ts';
 import type { Part } from './lifecycle.ts';
 
-/** Runs `pass` every `intervalMs`, the first time after that; passes never overlap. `pass` must not throw. */
+/**
+ * Runs `pass` every `intervalMs`, the first time after that; passes never overlap. `pass` must not throw. A function is
+ * asked before each wait.
+ */
 export function periodic(
   name: string,
-  intervalMs: number,
+  intervalMs: number | (() => number),
   clock: Clock,
   pass: (signal: AbortSignal) => Promise<unknown>,
 ): Part {
@@ -12,7 +15,7 @@ export function periodic(
   let done: Promise<void> = Promise.resolve();
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      await clock.sleep(intervalMs, stopping.signal);
+      await clock.sleep(typeof intervalMs === 'number' ? intervalMs : intervalMs(), stopping.signal);
       if (!stopping.signal.aborted) await pass(stopping.signal);
     }
   };

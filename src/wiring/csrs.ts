@@ -43,6 +43,8 @@ export interface CsrSide {
   readonly controllers: readonly Controller[];
   /** True while nothing can be signed. */
   readonly signerHeld: () => boolean;
+  /** Writes Events, or none where the service only observes. */
+  readonly events: EventSink;
   /** Sweeps and the writer of Events. */
   readonly parts: readonly Part[];
   /** Has every unsettled CSR of this token looked at again. */
@@ -219,6 +221,7 @@ export function csrSide(
       ...(runs.has('cleaner') ? [sweep] : []),
     ],
     signerHeld: () => signer.isHeld,
+    events: shared.events,
     tokenChanged: (token) => requeue(pending.ofRequester(`system:bootstrap:${token.id}`)),
   };
 }

@@ -1,3 +1,4 @@
+import type { ExpiryWatch } from '../controllers/expiry-watch.ts';
 import { type MetricSources, signerLabel } from '../ops/metrics.ts';
 import { CSR_STATES, stateOf } from '../policy/csr-state.ts';
 import type { Csr, Store } from '../ports.ts';
@@ -18,6 +19,7 @@ export interface Observed {
   readonly late: () => number;
   readonly signerHeld: () => boolean;
   readonly authorityNotAfter: () => number | undefined;
+  readonly expiry: () => Pick<ExpiryWatch, 'rows' | 'lookedAt'>;
   readonly now: () => number;
 }
 
@@ -37,6 +39,8 @@ export function gaugesOf(observed: Observed): MetricSources {
     breadth: observed.breadth,
     late: observed.late,
     signerHeld: observed.signerHeld,
+    expiring: () => observed.expiry().rows(),
+    expiryLookedAt: () => observed.expiry().lookedAt,
     pools: () => observed.pools.map((pool) => countPool(pool, observed.tokens(), observed.now())),
     informers: () =>
       observed.informers.map((informer) => ({

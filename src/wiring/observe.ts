@@ -92,6 +92,7 @@ async function observeCluster(options: ObserveOptions, signal: AbortSignal): Pro
     observes: config.mode === 'observe',
     serving: config.serving.enabled,
     stateNamespace: config.state.namespace,
+    expiry: config.expiry.enabled ? config.expiry : undefined,
   });
   const askRights = (rights: readonly Right[], isNeeded: boolean): Promise<RightAnswer>[] =>
     rights.flatMap((right) =>

@@ -25,6 +25,7 @@ const needed = (
     observes: false,
     serving: true,
     stateNamespace: 'kubelet-bootstrap',
+    expiry: { secretNamespaces: ['kube-system'] },
     ...change,
   });
 
@@ -67,6 +68,14 @@ describe('doctor/service-rights', () => {
       [['RightMissing', 'may not get, delete secrets in kube-system']],
     ],
     ['no Events is less bad', ['create events default'], [['EventsNotAllowed', 'may not create events in default']]],
+    [
+      'what ends and cannot be looked at is less bad, too',
+      ['list apiservices', 'get configmaps extension-apiserver-authentication kube-system'],
+      [
+        ['EndsNotSeen', 'may not list apiservices'],
+        ['EndsNotSeen', 'may not get configmaps extension-apiserver-authentication in kube-system'],
+      ],
+    ],
     [
       "no Leases of nodes, and no Nodes: the live-node guard's",
       ['get leases kube-node-lease', 'list nodes'],
@@ -143,6 +152,13 @@ describe('doctor/service-rights', () => {
     expect(of('cleaner')).to.include('delete certificatesigningrequests').and.not.include('create events default');
     expect(of('minter')).to.include('create secrets kube-system').and.not.include('delete certificatesigningrequests');
     expect(of(...CONTROLLERS).join('\n')).to.not.include('kubelet-serving');
+  });
+
+  it('wants to list TLS Secrets in the namespaces that are named, and to look at nothing where it is switched off', () => {
+    const of = (expiry: Parameters<typeof neededRights>[0]['expiry']): string[] =>
+      needed(CONTROLLERS, { expiry }).flatMap((right) => right.verbs.map((verb) => words(right, verb)));
+    expect(of({ secretNamespaces: ['hooks'] })).to.include('list secrets hooks');
+    expect(of(undefined).join('\n')).to.not.match(/webhook|apiservices|customresource|extension-apiserver/);
   });
 
   it('wants no right to decide where it only observes', () => {

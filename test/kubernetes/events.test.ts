@@ -67,6 +67,13 @@ describe('kubernetes/events', () => {
     });
   });
 
+  it('are about any other object just so', async () => {
+    const object = { apiVersion: 'v1', kind: 'Service', namespace: 'default', name: 'kubernetes' };
+    events.warn({ object, reason: 'ExpiresSoon', message: 'why', source: 'expiry' });
+    await sent();
+    expect(fixture.server.seen[0]?.body).to.deep.include({ reason: 'ExpiresSoon', regarding: object });
+  });
+
   it('come once in ten minutes from one source for one reason', async () => {
     events.warn(notice());
     events.warn(notice({ csr: { name: 'csr-2', uid: 'u-2' } }));

@@ -10,6 +10,8 @@ const NOTHING: MetricSources = {
   breadth: () => 0,
   late: () => 0,
   signerHeld: () => false,
+  expiring: () => [],
+  expiryLookedAt: () => undefined,
   authorityNotAfter: () => undefined,
   pools: () => [],
   informers: () => [],
@@ -40,6 +42,9 @@ describe('ops/metrics', () => {
       'csrs{signer,state}',
       'decisions_total{signer,verdict,reason}',
       'events_dropped_total{why}',
+      'expiry_looked_timestamp_seconds{}',
+      'expiry_seconds{kind,name}',
+      'expiry_things{kind,level}',
       'failed_total{signer,reason}',
       'informer_fresh{informer}',
       'informer_objects{informer}',
@@ -100,6 +105,30 @@ describe('ops/metrics', () => {
     ]);
   });
 
+  it('tell what ends: the soonest one by one, all of them by level, and no more names than it can bear', async () => {
+    let names = ['a', 'b'];
+    const metrics = new Metrics({
+      ...NOTHING,
+      expiring: () => [
+        { kind: 'file', name: 'garbage', level: 'unusable', leftMs: undefined },
+        ...names.map((name, at) => ({ kind: 'file', name, level: 'ok', leftMs: (at + 1) * 1000 })),
+      ],
+      expiryLookedAt: () => 1_800_000_000_000,
+    });
+    expect(await lines(metrics)).to.include.members([
+      'kubelet_bootstrap_expiry_seconds{kind="file",name="a"} 1',
+      'kubelet_bootstrap_expiry_seconds{kind="file",name="b"} 2',
+      'kubelet_bootstrap_expiry_things{kind="file",level="ok"} 2',
+      'kubelet_bootstrap_expiry_things{kind="file",level="unusable"} 1',
+      'kubelet_bootstrap_expiry_things{kind="file",level="critical"} 0',
+      'kubelet_bootstrap_expiry_looked_timestamp_seconds 1800000000',
+    ]);
+    names = Array.from({ length: 1_500 }, (_, at) => `n${at}`);
+    const samples = (await lines(metrics)).filter((line) => line.startsWith('kubelet_bootstrap_expiry_seconds{'));
+    expect(samples).to.have.length(1_000);
+    expect(samples.join('\n')).to.include('"n999"').and.not.include('"n1000"').and.not.include('"a"');
+  });
+
   it('compute the gauges at every scrape, and forget what is not there any more', async () => {
     let pools = [{ pool: 'workers', usable: 2, expiresAt: 1_800_000_000_000 as number | undefined }];
     let notAfter: number | undefined = 1_900_000_000_000;
@@ -110,6 +139,8 @@ describe('ops/metrics', () => {
       breadth: () => 0,
       late: () => 0,
       signerHeld: () => false,
+      expiring: () => [],
+      expiryLookedAt: () => undefined,
       authorityNotAfter: () => notAfter,
       pools: () => pools,
       informers: () => [{ informer: 'tokens', fresh: false, objects: 4 }],

@@ -123,15 +123,28 @@ describe('manifests/base', () => {
       { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
       { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
       { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list'] },
+      {
+        apiGroups: ['admissionregistration.k8s.io'],
+        resources: ['validatingwebhookconfigurations', 'mutatingwebhookconfigurations'],
+        verbs: ['list'],
+      },
+      { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: ['list'] },
+      { apiGroups: ['apiregistration.k8s.io'], resources: ['apiservices'], verbs: ['list'] },
     ]);
   });
 
-  it('gives exactly the Secrets of kube-system, Events, its own ConfigMaps and the Leases of nodes besides, and no other role', () => {
+  it('gives exactly the Secrets and client CAs of kube-system, Events, its own ConfigMaps and the Leases of nodes besides, and no other role', () => {
     expect(manifests.filter(({ rules }) => rules !== undefined)).to.have.length(6);
     expect(one('Role')).to.deep.include({
       metadata: { name: 'kubelet-bootstrap', namespace: 'kube-system', labels: LABELS },
       rules: [
         { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
+        {
+          apiGroups: [''],
+          resources: ['configmaps'],
+          resourceNames: ['extension-apiserver-authentication'],
+          verbs: ['get'],
+        },
       ],
     });
     expect(one('Role', 'kubelet-bootstrap-events')).to.deep.include({
