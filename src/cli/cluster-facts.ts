@@ -2,6 +2,7 @@
 import type { Config } from '../config.ts';
 import { AccessByClass } from '../controllers/access.ts';
 import { ClaimDesk } from '../controllers/claim-desk.ts';
+import { GivenAddresses } from '../controllers/given-addresses.ts';
 import { FactGatherer } from '../controllers/fact-gatherer.ts';
 import { RecordBook } from '../controllers/record-book.ts';
 import { accessReviews } from '../kubernetes/access-reviews.ts';
@@ -32,7 +33,9 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
   records.loaded();
   const nodeStore = storeOf(nodes, ({ name }) => name);
   const context = { config, clock: systemClock, log: SILENT };
-  const addresses = await addressSide(context, transport, { records, nodes: nodeStore });
+  const given = new GivenAddresses(tokenStore);
+  for (const token of tokens) given.put(token);
+  const addresses = await addressSide(context, transport, { records, nodes: nodeStore, given });
   await addresses.load(signal);
   return new FactGatherer({
     addresses: addresses.sources,

@@ -5,6 +5,7 @@ import type { Inventory } from '../policy/inventory.ts';
 import type { RequestView } from '../policy/request.ts';
 import type { NodeObject, Store } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { GivenAddresses } from './given-addresses.ts';
 import type { AddressSources, NodeRecords } from './fact-gatherer.ts';
 
 /** What the cluster itself uses, read now and then. */
@@ -19,6 +20,7 @@ export interface AddressBookOptions {
   /** Undefined value: none is configured. */
   readonly inventory: () => Fact<Inventory | undefined>;
   readonly records: Pick<NodeRecords, 'get'> & { ownersOf(address: string, now: number): readonly string[] };
+  readonly given: Pick<GivenAddresses, 'fresh' | 'ownersOf'>;
   readonly nodes: Pick<Store<NodeObject>, 'get'>;
   readonly clock: Clock;
 }
@@ -33,16 +35,17 @@ export class AddressBook implements AddressSources {
   }
 
   factsFor({ nodeName, reading }: RequestView, policy: PolicyConfig): Fact<AddressFacts> {
-    const { records } = this.#options;
+    const { records, given } = this.#options;
     if (nodeName === undefined) return NOT_NEEDED;
     const cluster = this.#options.cluster();
     if (!cluster.known) return cluster;
     const inventory = this.#options.inventory();
     if (!inventory.known) return inventory;
+    if (!given.fresh()) return { known: false, why: 'the watch on bootstrap tokens is not up to date' };
     const record = records.get(nodeName);
     if (!record.known) return record;
-    const given = (record.value?.addresses ?? []).map((address) => canonicalAddress(address) ?? address);
-    const vouched = [...(inventory.value?.get(nodeName) ?? []), ...given];
+    const vouchedBy = (record.value?.addresses ?? []).map((address) => canonicalAddress(address) ?? address);
+    const vouched = [...(inventory.value?.get(nodeName) ?? []), ...vouchedBy];
     const owners = new Map<string, string>();
     for (const address of (reading.seen.ipAddresses ?? []).map(formatAddress)) {
       const owner = this.#otherOwner(address, nodeName, inventory.value);
@@ -57,11 +60,13 @@ export class AddressBook implements AddressSources {
   }
 
   #otherOwner(address: string, nodeName: string, inventory: Inventory | undefined): string | undefined {
-    const { records, nodes, clock } = this.#options;
+    const { records, nodes, given, clock } = this.#options;
     const listed = inventory === undefined ? undefined : this.#ownersIn(inventory).get(address);
     if (listed !== undefined && listed !== nodeName) return listed;
+    const now = clock.now();
     // A node that is gone must not keep its address from the next one.
-    return records.ownersOf(address, clock.now()).find((node) => node !== nodeName && nodes.get(node) !== undefined);
+    const there = records.ownersOf(address, now).filter((node) => nodes.get(node) !== undefined);
+    return [...there, ...given.ownersOf(address, now)].find((node) => node !== nodeName);
   }
 
   /** Whose the name is by the inventory, or by a suffix: `web-1.example.org` is a name of `web-1` where that is there. */

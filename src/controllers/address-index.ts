@@ -1,26 +1,28 @@
 import type { NodeRecord } from '../nodes/node-record.ts';
+import { canonicalAddress } from '../policy/addresses.ts';
 
-/** Which nodes have, or had, a serving certificate with an address. */
+/** Which nodes have, or had, an address: in a serving certificate, or given with their token. */
 export class AddressIndex {
   readonly #nodes = new Map<string, readonly string[]>();
-  readonly #serves: (node: string, address: string, now: number) => boolean;
+  readonly #has: (node: string, address: string, now: number) => boolean;
 
-  /** `serves` says whether the node has an unexpired one with that address. */
-  constructor(serves: (node: string, address: string, now: number) => boolean) {
-    this.#serves = serves;
+  /** `has` says whether it is the node's at that time. */
+  constructor(has: (node: string, address: string, now: number) => boolean) {
+    this.#has = has;
   }
 
-  add({ node, serving }: NodeRecord): void {
-    for (const address of serving?.addresses ?? []) {
+  add(record: NodeRecord): void {
+    const { node } = record;
+    for (const address of [...(record.serving?.addresses ?? []), ...givenTo(record)]) {
       const nodes = this.#nodes.get(address);
       if (nodes === undefined) this.#nodes.set(address, [node]);
       else if (!nodes.includes(node)) this.#nodes.set(address, [...nodes, node]);
     }
   }
 
-  /** Nodes with an unexpired serving certificate for this address, as `formatAddress` writes it. */
+  /** Nodes whose address this is, as `formatAddress` writes it. */
   ownersOf(address: string, now: number): string[] {
-    return (this.#nodes.get(address) ?? []).filter((node) => this.#serves(node, address, now));
+    return (this.#nodes.get(address) ?? []).filter((node) => this.#has(node, address, now));
   }
 
   /** Addresses come and go with their nodes for as long as the service runs: lets go of those that nobody has. */
@@ -31,4 +33,16 @@ export class AddressIndex {
       else if (owners.length < nodes.length) this.#nodes.set(address, owners);
     }
   }
+}
+
+/** Addresses that the node's token vouched for, as `formatAddress` writes them. */
+function givenTo({ addresses }: NodeRecord): string[] {
+  return addresses.flatMap((address) => canonicalAddress(address) ?? []);
+}
+
+/** Whether the address is this node's: in an unexpired serving certificate, or given, while it has a client certificate. */
+export function hasAddress(record: NodeRecord, address: string, now: number): boolean {
+  const { serving, certificates } = record;
+  if (serving !== undefined && now < serving.notAfter && serving.addresses.includes(address)) return true;
+  return givenTo(record).includes(address) && certificates.some(({ notAfter }) => now < notAfter);
 }

@@ -16,7 +16,7 @@ import {
   type Store,
 } from '../ports.ts';
 import { backoff, type Clock } from '../runtime/clock.ts';
-import { AddressIndex } from './address-index.ts';
+import { AddressIndex, hasAddress } from './address-index.ts';
 import type { NodeRecords } from './fact-gatherer.ts';
 
 export interface RecordBookOptions {
@@ -57,7 +57,7 @@ export class RecordBook implements NodeRecords {
   /** Records that differ from what the watch has shown. */
   readonly #ahead = new Map<string, NodeRecord>();
   readonly #dirty = new Set<string>();
-  readonly #addresses = new AddressIndex((node, address, now) => this.#serves(node, address, now));
+  readonly #addresses = new AddressIndex((node, address, now) => this.#has(node, address, now));
   readonly #reserved = new Map<string, Reservation>();
   /** Told before the stored records were read. */
   #early: Csr[] | undefined = [];
@@ -117,15 +117,14 @@ export class RecordBook implements NodeRecords {
     this.#reserved.set(node, { pool, until: this.#options.clock.monotonic() + RESERVED_MS });
   }
 
-  /** Nodes with an unexpired serving certificate for this address, as `formatAddress` writes it. */
+  /** Nodes that have this address, as `formatAddress` writes it: in a serving certificate, or given with their token. */
   ownersOf(address: string, now: number): string[] {
     return this.#addresses.ownersOf(address, now);
   }
 
-  #serves(node: string, address: string, now: number): boolean {
+  #has(node: string, address: string, now: number): boolean {
     const record = this.get(node);
-    const serving = record.known ? record.value?.serving : undefined;
-    return serving !== undefined && now < serving.notAfter && serving.addresses.includes(address);
+    return record.known && record.value !== undefined && hasAddress(record.value, address, now);
   }
 
   /** To be told of every new or changed CSR, and of a certificate right after it was written. Never throws. */

@@ -169,9 +169,9 @@ export interface CheckResult {
   readonly violations: readonly Violation[];
 }
 
-/** Every check with what it expected and what it found, in order. */
-export function explainChecks(input: RuleInput): CheckResult[] {
-  return CHECKS[input.request.path].map((rule) => ({
+/** Every check with what it expected and what it found, in order; `rules` are those of `review` unless told. */
+export function explainChecks(input: RuleInput, rules: readonly Rule[] = CHECKS[input.request.path]): CheckResult[] {
+  return rules.map((rule) => ({
     name: rule.name,
     expected: rule.expected(input),
     actual: rule.actual(input),

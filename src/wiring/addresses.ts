@@ -31,7 +31,7 @@ type Wanted = Pick<Context, 'config' | 'clock' | 'log'>;
 export async function addressSide(
   context: Wanted,
   transport: Transport,
-  state: { readonly records: AddressBookOptions['records']; readonly nodes: AddressBookOptions['nodes'] },
+  state: Pick<AddressBookOptions, 'records' | 'nodes' | 'given'>,
 ): Promise<AddressSide> {
   const { config, clock } = context;
   const inventory = new Remembered<Inventory | undefined>('the inventory', context, (signal) =>
@@ -42,12 +42,10 @@ export async function addressSide(
   );
   // A file that is wrong from the start is the config's fault.
   if (config.serving.inventory?.file !== undefined) await loadInventory(context, transport);
-  const { records, nodes } = state;
   const sources = new AddressBook({
     cluster: () => cluster.fact,
     inventory: () => inventory.fact,
-    records,
-    nodes,
+    ...state,
     clock,
   });
   const { promise: tried, resolve: triedOnce } = Promise.withResolvers<void>();

@@ -16,6 +16,7 @@ function book(change: Partial<AddressBookOptions> = {}): AddressBook {
     inventory: () => ({ known: true, value: undefined }),
     records: { get: () => ({ known: true, value: recorded() }), ownersOf: () => [] },
     nodes: { get: () => node },
+    given: { fresh: () => true, ownersOf: () => [] },
     clock: new FakeClock(),
     ...change,
   });
@@ -85,6 +86,19 @@ describe('controllers/address-book', () => {
     expect(known(recordsOf(['worker-2'])).owners).to.deep.equal(new Map([['10.1.2.3', 'worker-2']]));
     expect(known({ ...recordsOf(['worker-2']), nodes: { get: () => undefined } }).owners.size).to.equal(0);
     expect(known(recordsOf([NODE])).owners.size).to.equal(0);
+  });
+
+  it('names the node that the address was given to with a token, there or not, unless it is the node itself', () => {
+    const to = (owner: string): Partial<AddressBookOptions> => ({
+      given: { fresh: () => true, ownersOf: (address) => (address === '10.1.2.3' ? [owner] : []) },
+      nodes: { get: () => undefined },
+    });
+    expect(known(to('worker-9')).owners).to.deep.equal(new Map([['10.1.2.3', 'worker-9']]));
+    expect(known(to(NODE)).owners.size).to.equal(0);
+  });
+
+  it('knows nothing while tokens may be missing', () => {
+    expect(factsOf({ given: { fresh: () => false, ownersOf: () => [] } }).known).to.equal(false);
   });
 
   for (const [what, change] of [

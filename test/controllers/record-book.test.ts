@@ -257,6 +257,14 @@ describe('controllers/record-book', () => {
     expect(book.othersInPool('workers', 'n-9', clock.now())).to.equal(1);
   });
 
+  it('says that an address is of the node that it was given to with its token, while that has a certificate', () => {
+    book.saw(issued(1));
+    const now = clock.now();
+    expect(book.ownersOf('10.0.0.1', now)).to.deep.equal([NODE]);
+    expect(book.ownersOf('10.0.0.2', now)).to.deep.equal([]);
+    expect(book.ownersOf('10.0.0.1', now + 25 * HOUR)).to.deep.equal([]);
+  });
+
   it('takes down the addresses of serving certificates', () => {
     book.saw(issued(1, { signerName: SERVING_SIGNER }, { addresses: ['10.0.0.7'] }));
     expect(recordOf()?.serving?.addresses).to.deep.equal(['10.0.0.7']);

@@ -5,11 +5,13 @@ import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import type { Service } from '../../scripts/servers/service.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
-import { csrBody, CSRS, removeCsrs, seenCsrs, until } from '../support/crowd.ts';
+import { ADDRESSES } from '../../src/tokens/token-secret.ts';
+import { csrBody, CSRS, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
 import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const SERVING = { signerName: 'kubernetes.io/kubelet-serving', usages: ['digital signature', 'server auth'] };
 const NODES = '/api/v1/nodes';
+const TOKENS = '/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken';
 
 describe('whose an address is, on the real API server', function () {
   this.timeout(120_000);
@@ -70,6 +72,22 @@ describe('whose an address is, on the real API server', function () {
       if (reason === 'ServingApproved') await issued(name);
     });
   }
+
+  it("one that was given to another node with its token is that one's before it has joined: AddressOfOtherNode", async () => {
+    const { controlPlane } = running();
+    const given = { [ADDRESSES]: '10.30.0.50' };
+    const { client } = await tokenClient(controlPlane, { kind: 'node', node: 'given-1' }, 3_600_000, given);
+    await until('the service knows of the token', async () => {
+      const { items } = (await controlPlane.admin.must('GET', TOKENS)) as { items: unknown[] };
+      return (await service.metric('kubelet_bootstrap_informer_objects', { informer: 'tokens' })) === items.length;
+    });
+    expect(await decided(await ask('ranged-2', '10.30.0.50'))).to.equal('AddressOfOtherNode');
+    const first = csrBody('ad-given', buildCsrPem({ commonName: 'system:node:given-1' }));
+    await client.must('POST', CSRS, first);
+    await issued('ad-given');
+    expect(await decided(await ask('given-1', '10.30.0.51'))).to.equal('IpAddressNotVouched');
+    await issued(await ask('given-1', '10.30.0.50'));
+  });
 
   it('an address is free again when the node that had it is removed', async () => {
     await running().controlPlane.admin.must('DELETE', `${NODES}/ranged-1`);

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
 import { after, afterEach, describe, it } from 'mocha';
 import type { HttpsClient } from '../../scripts/servers/https-client.ts';
-import type { LogLine } from '../../scripts/servers/service.ts';
+import { type LogLine, runProgram } from '../../scripts/servers/service.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { csrBody, CSRS, type SeenCsr, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
 import { banNode } from '../attacks/ban.ts';
@@ -107,5 +107,21 @@ describe('modes, on the real API server', function () {
     await lineOf(honest, { message: 'certificate issued' });
     await lineOf(banned, { message: 'approved CSR not signed', reason: 'NodeBanned' });
     expect((await one(banned)).status.certificate).to.equal(undefined);
+    const explained = await runProgram(
+      'kubelet-bootstrap',
+      ['explain', banned, '-o', 'json', '--config', running().service().configFile],
+      { KUBECONFIG: running().controlPlane.adminKubeconfig },
+    );
+    const { reason, checks, facts } = JSON.parse(explained.stdout) as {
+      reason: string;
+      checks: { name: string; violations: unknown[] }[];
+      facts: { record: { bannedSince?: string } };
+    };
+    expect([reason, checks.filter(({ violations }) => violations.length > 0).map(({ name }) => name)]).to.deep.equal([
+      'NodeBanned',
+      ['node not banned'],
+    ]);
+    expect(checks.map(({ name }) => name)).to.not.include('token binding');
+    expect(facts.record.bannedSince).to.match(/^\d{4}-/);
   });
 });

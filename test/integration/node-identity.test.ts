@@ -116,6 +116,7 @@ describe('who becomes which node, on the real API server', function () {
       const explained = await command('explain', name);
       expect(explained.stdout)
         .to.match(/NO +node not alive/)
+        .and.match(/facts:\n[^]* presence: \{"exists":true,"renewedAt":"\d{4}-/)
         .and.include('node release');
       const released = await command('node', 'release', 'alive-1', '--for', '10m');
       expect(released.code, released.stderr).to.equal(0);

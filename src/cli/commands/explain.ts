@@ -1,5 +1,6 @@
 import { policyOf } from '../../config.ts';
 import { Decider } from '../../controllers/decider.ts';
+import { type DecisionFields, decisionFields } from '../../controllers/decision-log.ts';
 import { PendingRequests } from '../../controllers/pending-requests.ts';
 import { RefusedError, UsageError } from '../../errors.ts';
 import { csrListWatch, csrWriter } from '../../kubernetes/csrs.ts';
@@ -7,7 +8,7 @@ import { allPages } from '../../kubernetes/list-watch.ts';
 import type { Transport } from '../../kubernetes/transport.ts';
 import { stateOf } from '../../policy/csr-state.ts';
 import { REASONS } from '../../policy/reasons.ts';
-import { type CheckResult, explainChecks } from '../../policy/review.ts';
+import { type CheckResult, explainChecks, reviewForSigning, SIGN_ONLY_CHECKS } from '../../policy/review.ts';
 import { describeViolations, reasonOf, type Verdict } from '../../policy/verdict.ts';
 import type { Csr } from '../../ports.ts';
 import { systemClock } from '../../runtime/clock.ts';
@@ -24,7 +25,8 @@ export interface ExplainFlags extends SharedFlags {
 }
 
 /**
- * Prints every check on one CSR of the cluster, or of a file, with what it expected and what it found, and the verdict.
+ * Prints every check on one CSR of the cluster, or of a file, with what it expected and what it found, the facts, and the
+ * verdict. Where others approve, that is the signer's.
  * Facts are those of the cluster as it is now; it writes nothing, and the service need not run.
  */
 export async function explain(name: string | undefined, flags: ExplainFlags, io: Io): Promise<void> {
@@ -44,16 +46,20 @@ export async function explain(name: string | undefined, flags: ExplainFlags, io:
     const pending = new PendingRequests(csrs, () => systemClock.now());
     for (const csr of csrs.values()) pending.put(csr);
     const policy = policyOf(config);
+    const signsOnly = config.mode === 'sign-only';
     const decider = new Decider({
       policy: () => policy,
       facts: await clusterFacts(config, transport, signal),
-      later: pending,
+      ...(signsOnly ? { review: reviewForSigning } : { later: pending }),
     });
     for (const csr of asked) {
       const request = pending.view(csr);
-      const { facts, verdict } = await decider.decide(request, signal);
-      const checks = explainChecks({ request, facts, policy });
-      io.out(format === 'json' ? formatJson(asJson(csr, checks, verdict)) : asText(csr, checks, verdict));
+      const decision = await decider.decide(request, signal);
+      const input = { request, facts: decision.facts, policy };
+      const checks = signsOnly ? explainChecks(input, SIGN_ONLY_CHECKS[request.usage]) : explainChecks(input);
+      const { facts } = decisionFields(request, decision);
+      const explained = { csr, checks, verdict: decision.verdict, facts };
+      io.out(format === 'json' ? formatJson(asJson(explained)) : asText(explained));
     }
   } finally {
     await transport.close();
@@ -74,13 +80,22 @@ async function otherCsrs(transport: Transport, asked: readonly Csr[], signal: Ab
   return found.flat().filter((csr) => !names.has(csr.name));
 }
 
-function asJson(csr: Csr, checks: readonly CheckResult[], verdict: Verdict): unknown {
+interface Explained {
+  readonly csr: Csr;
+  readonly checks: readonly CheckResult[];
+  readonly verdict: Verdict;
+  /** Those that its path needs, by name. */
+  readonly facts: DecisionFields['facts'];
+}
+
+function asJson({ csr, checks, verdict, facts }: Explained): unknown {
   return {
     name: csr.name,
     signerName: csr.signerName,
     requester: csr.requester,
     state: stateOf(csr),
     path: verdict.path,
+    facts,
     checks,
     verdict: verdict.kind,
     reason: reasonOf(verdict),
@@ -89,7 +104,7 @@ function asJson(csr: Csr, checks: readonly CheckResult[], verdict: Verdict): unk
   };
 }
 
-function asText(csr: Csr, checks: readonly CheckResult[], verdict: Verdict): string {
+function asText({ csr, checks, verdict, facts }: Explained): string {
   const rows = checks.map(({ name, expected, actual, violations }) => [
     violations.length === 0 ? 'ok' : 'NO',
     name,
@@ -101,6 +116,10 @@ function asText(csr: Csr, checks: readonly CheckResult[], verdict: Verdict): str
     `CSR ${csr.name} for ${csr.signerName}\n`,
     `requester ${csr.requester.username}, state ${stateOf(csr)}\n\n`,
     formatTable(['', 'CHECK', 'EXPECTED', 'ACTUAL'], rows),
+    '\nfacts:\n',
+    ...Object.entries(facts).map(
+      ([name, fact]) => `  ${name}: ${typeof fact === 'string' ? fact : JSON.stringify(fact)}\n`,
+    ),
     `\nverdict: ${verdict.kind} (${reasonOf(verdict)})\n  ${end}\n`,
     ...(verdict.kind === 'approve' ? verdict.remarks : []).map(({ code, message }) => `  remark ${code}: ${message}\n`),
     ...mendsOf(verdict).map((mend) => `  to mend: ${mend}\n`),
