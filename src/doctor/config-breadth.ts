@@ -12,6 +12,11 @@ export function checkConfig({ policy, accessReview, breadth }: SetUp, now: numbe
       ? finding('PoolPatternWide', path, 'admits any name', 'Write what the names of its nodes alone have in common.')
       : finding('AddressRangesWide', path, 'covers half of all addresses or more', 'Name the networks of nodes alone.'),
   );
+  for (const { name, maxNodes } of pools) {
+    if (maxNodes !== undefined) continue;
+    const mend = 'Set it to the most that the pool will ever have, a reserve included.';
+    found.push(finding('PoolUnlimited', `pools.${name}.maxNodes`, 'any number of nodes', mend));
+  }
   if (policy.unboundTokensUntil !== undefined && policy.unboundTokensUntil > now) {
     const until = `unbound tokens are admitted until ${new Date(policy.unboundTokensUntil).toISOString()}`;
     const mend = 'Issue bound tokens, and take the key out when the old ones are gone.';

@@ -162,6 +162,11 @@ export const FINDINGS = {
     severity: 'warning',
     meaning: 'Half of all addresses or more, as acknowledged: nodes get serving certificates for addresses of others.',
   },
+  PoolUnlimited: {
+    check: 'config',
+    severity: 'info',
+    meaning: 'A pool has no `maxNodes`: who has its token can make any number of nodes.',
+  },
   UnboundTokensAdmitted: {
     check: 'config',
     severity: 'warning',

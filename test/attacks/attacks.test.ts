@@ -20,7 +20,7 @@ const HOUR = 3_600_000;
 
 /** Attacks that another part has to meet, and where that is shown. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  A1: 'a pod reads the credential from user-data: short lives, binding to the node; wrapped tokens are to come',
+  A1: 'a pod reads the credential from user-data: a wrapped one is good once, test/integration/delivery-wrapped.test.ts',
   A2: 'the same through a host agent: network policy of the cluster',
   A8: 'a token in the history of KV: test/integration/token-cleaner.test.ts, every version is destroyed',
   A13: 'poisoned DNS: no lookup is made anywhere',

@@ -6,7 +6,8 @@ import type { PolicyConfig } from '../../src/policy/policy-config.ts';
 import { NOW, pool, ruleInput } from '../policy/good-request.ts';
 
 const YEAR_SECONDS = 31_536_000;
-const { policy } = ruleInput('bootstrap');
+const { policy: plain } = ruleInput('bootstrap');
+const policy = { ...plain, pools: new Map([['workers', pool('workers', 'worker-.*', { maxNodes: 10 })]]) };
 
 function setUp(change: Partial<PolicyConfig> = {}, more: Partial<SetUp> = {}): SetUp {
   return {
@@ -39,6 +40,11 @@ describe('doctor/config-breadth', () => {
       ],
     ],
     [
+      'a pool without a limit',
+      setUp(pools(pool('blue', 'blue-.*'), pool('red', 'red-.*', { maxNodes: 1 }))),
+      [['PoolUnlimited', 'pools.blue.maxNodes']],
+    ],
+    [
       'unbound tokens, still',
       setUp({ unboundTokensUntil: NOW + 1 }),
       [['UnboundTokensAdmitted', 'approver.unboundTokensUntil']],
@@ -52,7 +58,7 @@ describe('doctor/config-breadth', () => {
     ],
     [
       'requests of two years in one pool',
-      setUp(pools(pool('blue', 'blue-.*', { longestRequestSeconds: 2 * YEAR_SECONDS }))),
+      setUp(pools(pool('blue', 'blue-.*', { maxNodes: 10, longestRequestSeconds: 2 * YEAR_SECONDS }))),
       [['LongRequestsAdmitted', 'pools.blue.longestRequest']],
     ],
     [

@@ -28,7 +28,7 @@ function observed(change: Partial<Observations> = {}): Observations {
   return {
     now: NOW,
     setUp: {
-      policy: ruleInput('bootstrap').policy,
+      policy: { ...ruleInput('bootstrap').policy, pools: new Map() },
       accessReview: 'class',
       approves: true,
       signs: false,

@@ -6,7 +6,7 @@ import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import { type CommandResult, runProgram } from '../../scripts/servers/service.ts';
 import { emptyRecord } from '../../src/nodes/node-record.ts';
-import { formatRecord, shardOf } from '../../src/nodes/record-format.ts';
+import { claimsMapOf, formatRecord, shardOf } from '../../src/nodes/record-format.ts';
 import type { Binding } from '../../src/tokens/binding.ts';
 import { USES } from '../../src/tokens/token-secret.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
@@ -22,6 +22,7 @@ import {
   until,
 } from '../support/crowd.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
+import { withoutApproving } from '../support/limited-account.ts';
 import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const NODES = '/api/v1/nodes';
@@ -36,6 +37,7 @@ describe('who becomes which node, on the real API server', function () {
       spot: { nodeNames: 'spot-.*' },
       race: { nodeNames: 'race-[0-9]+' },
       rival: { nodeNames: 'rival-[0-9]+' },
+      claim: { nodeNames: 'claim-[0-9]+' },
       full: { nodeNames: 'full-[0-9]+', maxNodes: 10 },
       plane: { nodeNames: '.*cp-[0-9]+' },
     },
@@ -44,7 +46,7 @@ describe('who becomes which node, on the real API server', function () {
     cleaner: { interval: '1s' },
   });
   after(async () => {
-    for (const prefix of ['id-', 'csr-race-', 'csr-rival-', 'csr-full-'])
+    for (const prefix of ['id-', 'csr-race-', 'csr-rival-', 'csr-claim-', 'csr-full-'])
       await removeCsrs(running().controlPlane, prefix);
   });
   const admin = (): HttpsClient => running().controlPlane.admin;
@@ -189,6 +191,32 @@ describe('who becomes which node, on the real API server', function () {
       const all = await seenCsrs(running().controlPlane, 'csr-race-');
       expect(all.filter(({ status }) => (status.certificate ?? '') !== '')).to.have.length(50);
       expect(all.filter(({ status }) => (status.conditions ?? []).length > 0)).to.have.length(50);
+    });
+
+    it('keeps every use for the node that claimed it, when the service dies before it approves', async () => {
+      const annotations = { [USES]: '10' };
+      const binding = { kind: 'pool', pool: 'claim' } as const;
+      const { client, id } = await tokenClient(running().controlPlane, binding, HOUR, annotations);
+      await running().service().stop();
+      await createBootstrapCsrs(client, nodeNames('claim', 40));
+      const unable = await running().start({}, true, [], await withoutApproving(running().controlPlane));
+      const claimed = await until('all uses are claimed', async () => {
+        const { body } = await admin().send('GET', `${STATE}/${claimsMapOf(id)}`);
+        const nodes = Object.keys((body as { data?: object }).data ?? {});
+        return nodes.length === 10 ? nodes : undefined;
+      });
+      await unable.kill();
+      const withCondition = async (): Promise<string[]> =>
+        (await seenCsrs(running().controlPlane, 'csr-claim-'))
+          .filter(({ status }) => (status.conditions ?? []).length > 0)
+          .map(({ metadata }) => metadata.name.slice('csr-'.length));
+      expect(await withCondition()).to.deep.equal([]);
+      await running().start();
+      await until('ten are issued', async () => {
+        const all = await seenCsrs(running().controlPlane, 'csr-claim-');
+        return all.filter(({ status }) => (status.certificate ?? '') !== '').length === 10;
+      });
+      expect(await withCondition()).to.have.members(claimed);
     });
 
     it('of three uses is good for three nodes, although a rival approves whoever asks and counts nothing', async () => {

@@ -107,7 +107,7 @@ async function setUp(supervisor: Supervisor): Promise<ExaminedCluster> {
       {
         serving: { addressRanges: ['10.0.0.0/8'] },
         signer: { ca: { vaultPath: 'kubernetes/ca' } },
-        pools: { workers: { nodeNames: 'worker-[0-9]+' } },
+        pools: { workers: { nodeNames: 'worker-[0-9]+', maxNodes: 1_000 } },
         vault: { auth },
         ...changes,
       },

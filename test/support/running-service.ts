@@ -19,6 +19,7 @@ export interface Running {
     changes?: Readonly<Record<string, unknown>>,
     untilReady?: boolean,
     nodeFlags?: readonly string[],
+    kubeconfig?: string,
   ): Promise<Service>;
 }
 
@@ -37,6 +38,7 @@ export function requireService(changes: Readonly<Record<string, unknown>> = {}, 
   before('start the service', async function () {
     this.timeout(60_000);
     const supervisor = newSupervisor();
+    const { adminKubeconfig } = servers().controlPlane;
     let current: Service | undefined;
     let count = 0;
     running = {
@@ -46,11 +48,10 @@ export function requireService(changes: Readonly<Record<string, unknown>> = {}, 
         if (current === undefined) throw new Error('no service was started');
         return current;
       },
-      start: async (more = {}, untilReady = true, nodeFlags = []) => {
+      start: async (more = {}, untilReady = true, nodeFlags = [], kubeconfig = adminKubeconfig) => {
         count += 1;
         const config = configFor(servers(), { ...changes, ...more });
-        const { adminKubeconfig } = servers().controlPlane;
-        const options = { name: `service-${count}`, kubeconfig: adminKubeconfig, config, nodeFlags };
+        const options = { name: `service-${count}`, kubeconfig, config, nodeFlags };
         current = await startService(supervisor, options, untilReady);
         return current;
       },
