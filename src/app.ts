@@ -13,7 +13,8 @@ import { type Part, startAll } from './runtime/lifecycle.ts';
 import type { TokenRecord } from './tokens/token-secret.ts';
 import { GivenAddresses } from './controllers/given-addresses.ts';
 import { addressSide } from './wiring/addresses.ts';
-import { checkFiles, openCluster, openSigner, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
+import { type CaSide, caSide } from './wiring/cas.ts';
+import { checkFiles, openCluster, openTokenDesk, openVault, type Vault } from './wiring/connections.ts';
 import { type Context, informerOf } from './wiring/context.ts';
 import { type CsrSide, csrSide } from './wiring/csrs.ts';
 import { type NodeState, nodeState } from './wiring/node-state.ts';
@@ -65,6 +66,7 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
 async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops: OpsServer }> {
   const { config, clock, log } = options;
   let authorityNotAfter: number | undefined;
+  let cas: CaSide | undefined;
   let csrs: CsrSide | undefined;
   let expiry: ExpirySide | undefined;
   const controllers: Controller[] = [];
@@ -77,6 +79,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       controllers,
       informers,
       authorityNotAfter: () => authorityNotAfter,
+      otherAuthorities: () => requireWired(cas).watch.otherEnds(),
       configCurrent: () => inForce.current,
       breadth: () => breadthOf(inForce.config).length,
       late: () => state.late(),
@@ -98,7 +101,8 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     checkFiles(config),
   ]);
   const tokens: Informer<TokenRecord> = informerOf(context, 'tokens', tokenListWatch(cluster.transport));
-  const backend = remembering(openSigner(config, clock, vault, log), (notAfter) => {
+  cas = caSide(context, cluster.transport, inForce, vault);
+  const backend = remembering(cas.backend, (notAfter) => {
     authorityNotAfter = notAfter;
   });
   const state: NodeState = nodeState(context, cluster.transport, tokens);
@@ -141,6 +145,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     ...state.parts,
     ...addresses.parts,
     ...(options.reload === undefined ? [] : [inForce.part(options.reload)]),
+    ...(runningControllers(config).has('signer') ? cas.parts : []),
     ...csrs.parts,
     ...controllers.map((controller) =>
       partOfController(controller, Promise.all([addresses.tried, ...watches.map(({ synced }) => synced)])),

@@ -156,8 +156,8 @@ function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
 function crossProblems(raw: unknown): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const runs = at(raw, 'controllers') ?? CONTROLLERS;
-  const signs = at(raw, 'mode') !== 'observe' && at(raw, 'mode') !== 'approve-only';
-  const running = new Set<unknown>((Array.isArray(runs) ? runs : []).filter((name) => name !== 'signer' || signs));
+  const maySign = at(raw, 'mode') !== 'observe' && at(raw, 'mode') !== 'approve-only';
+  const running = new Set<unknown>((Array.isArray(runs) ? runs : []).filter((name) => name !== 'signer' || maySign));
   const ranges = at(raw, 'serving', 'addressRanges');
   if (at(raw, 'serving', 'enabled') !== false && (!Array.isArray(ranges) || ranges.length === 0)) {
     problems.push({
@@ -165,16 +165,14 @@ function crossProblems(raw: unknown): ConfigProblem[] {
       message: 'must name the ranges that node addresses lie in, or set serving.enabled to false',
     });
   }
-  const [vaultPath, certificateFile, keyFile] = ['vaultPath', 'certificateFile', 'keyFile'].map((key) =>
-    at(raw, 'signer', 'ca', key),
-  );
-  if (running.has('signer') && (vaultPath === undefined) === (certificateFile === undefined)) {
-    problems.push({ path: 'signer.ca', message: 'must have either vaultPath, or certificateFile and keyFile' });
-  }
-  if ((certificateFile === undefined) !== (keyFile === undefined)) {
-    problems.push({ path: 'signer.ca', message: 'certificateFile and keyFile belong together' });
-  }
-  if (at(raw, 'vault') === undefined && (running.has('minter') || (running.has('signer') && vaultPath !== undefined))) {
+  const signs = running.has('signer');
+  const sources = [
+    ['signer', 'ca'],
+    ...(at(raw, 'signer', 'ca', 'next') === undefined ? [] : [['signer', 'ca', 'next']]),
+  ];
+  for (const path of sources) problems.push(...sourceProblems(raw, path, signs));
+  const inVault = sources.some((path) => at(raw, ...path, 'vaultPath') !== undefined);
+  if (at(raw, 'vault') === undefined && (running.has('minter') || (signs && inVault))) {
     problems.push({ path: 'vault', message: 'is needed by the minter, and by signer.ca.vaultPath' });
   }
   const pools = at(raw, 'pools');
@@ -184,6 +182,21 @@ function crossProblems(raw: unknown): ConfigProblem[] {
     problems.push({ path: `pools.${name}`, message });
   }
   return problems;
+}
+
+/** What is wrong with where a CA is said to be. */
+function sourceProblems(raw: unknown, path: readonly string[], needed: boolean): ConfigProblem[] {
+  const [vaultPath, certificateFile, keyFile] = ['vaultPath', 'certificateFile', 'keyFile'].map((key) =>
+    at(raw, ...path, key),
+  );
+  const name = path.join('.');
+  const one = (vaultPath === undefined) !== (certificateFile === undefined);
+  return [
+    ...(needed && !one ? [{ path: name, message: 'must have either vaultPath, or certificateFile and keyFile' }] : []),
+    ...((certificateFile === undefined) === (keyFile === undefined)
+      ? []
+      : [{ path: name, message: 'certificateFile and keyFile belong together' }]),
+  ];
 }
 
 function override(raw: unknown, overrides: ConfigOverrides): unknown {

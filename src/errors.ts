@@ -85,6 +85,10 @@ export type RefusedCode =
   | 'Declined'
   /** The CA key pair cannot be used: unreadable, expired, or key and certificate do not fit. */
   | 'AuthorityUnusable'
+  /** The CA ends before the certificate would, and the config says not to shorten it. */
+  | 'AuthorityEndsFirst'
+  /** It would cost nodes their access. */
+  | 'Unsafe'
   /** A signed certificate differs from what was planned; it was thrown away. */
   | 'CertificateNotAsPlanned';
 

@@ -22,6 +22,7 @@ describe('config-changes', () => {
     ['a key that is new', { 'controlPlane.nodeNames': 'cp-.*' }, ['controlPlane.nodeNames'], true],
     ['a lifetime of a pool', { 'pools.workers.lifetime.client': '24h' }, ['pools.workers.lifetime.client'], true],
     ['the uses of its tokens', { 'pools.workers.uses': 5 }, ['pools.workers.uses'], false],
+    ['the CA that follows', { 'signer.ca.next': { vaultPath: 'x/y' } }, ['signer.ca.next.vaultPath'], true],
     ['concurrency', { 'approver.concurrency': 2 }, ['approver.concurrency'], false],
     ['the address of Vault', { 'vault.address': 'https://other.example.org' }, ['vault.address'], false],
     ['the mode', { mode: 'observe' }, ['mode'], false],

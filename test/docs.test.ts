@@ -69,6 +69,7 @@ const metrics = new Metrics({
   csrs: () => [],
   queues: () => [],
   authorityNotAfter: () => undefined,
+  otherAuthorities: () => [],
   configCurrent: () => true,
   breadth: () => 0,
   late: () => 0,

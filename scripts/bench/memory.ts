@@ -21,6 +21,7 @@ const { gc } = globalThis;
 if (gc === undefined) throw new Error('run with --expose-gc');
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
+const ISSUER = hash('ca').slice(0, 40);
 
 /** As full as a record gets: two certificates, a serving certificate with four addresses, a token of a pool. */
 function fullRecord(index: number, now: number): NodeRecord {
@@ -29,7 +30,7 @@ function fullRecord(index: number, now: number): NodeRecord {
     fingerprint: hash(`${node} ${number}`),
     notAfter: now + DAY_MS,
     issuedAt: now,
-    issuer: hash('ca').slice(0, 40),
+    issuer: ISSUER,
   });
   const addresses = [
     `10.${index >> 8}.${index & 255}.17`,
@@ -47,7 +48,7 @@ function fullRecord(index: number, now: number): NodeRecord {
       seenAt: now,
     },
     certificates: [certificate(0), certificate(1)],
-    serving: { notAfter: now + DAY_MS, addresses },
+    serving: { notAfter: now + DAY_MS, issuer: ISSUER, addresses },
     addresses,
   };
 }

@@ -65,6 +65,8 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError || error instanceof ConfigError) return EXIT_CODES.usage;
   if (isRemote(error)) return EXIT_CODES[EXIT_OF_REMOTE[error.code]];
   if (error instanceof RefusedError && error.code === 'NotFound') return EXIT_CODES.notFound;
-  if (error instanceof RefusedError && error.code === 'AlreadyExists') return EXIT_CODES.conflict;
+  if (error instanceof RefusedError && (error.code === 'AlreadyExists' || error.code === 'Unsafe')) {
+    return EXIT_CODES.conflict;
+  }
   return EXIT_CODES.failed;
 }

@@ -43,6 +43,8 @@ export interface SignerOptions {
   readonly onRecovered: () => void;
   /** Longest lifetime of a certificate of this kind for a node of this pool (undefined = of none), in ms. */
   readonly lifetime: (usage: 'client' | 'serving', pool: string | undefined) => number;
+  /** What is done when the CA ends before a certificate would. */
+  readonly onEarlyEnd: () => 'shorten' | 'refuse';
   /** Told of every CSR right after its certificate was written. */
   readonly onIssued: (csr: Csr) => void;
   readonly clock: Clock;
@@ -193,6 +195,7 @@ export class Signer {
       lifetimeMs: this.#options.lifetime(usage, poolOfNode(csr, facts)),
       requestedSeconds: csr.expirationSeconds,
       authorityNotAfter: authority.notAfter,
+      onEarlyEnd: this.#options.onEarlyEnd(),
     });
     return planCertificate({ csr: reading.csr, nodeName, usage, usages: csr.usages, validity });
   }
@@ -249,9 +252,11 @@ export class Signer {
 /** The reason of the Event for what is held; none for what only this process need know. */
 function unsignedBecause(
   error: unknown,
-): 'SignerUnavailable' | 'SignerRefused' | 'CertificateNotAsPlanned' | undefined {
+): 'SignerUnavailable' | 'SignerRefused' | 'CertificateNotAsPlanned' | 'AuthorityEndsFirst' | undefined {
   if (isOutage(error)) return 'SignerUnavailable';
-  if (error instanceof RefusedError && error.code === 'CertificateNotAsPlanned') return error.code;
+  if (error instanceof RefusedError) {
+    return error.code === 'CertificateNotAsPlanned' || error.code === 'AuthorityEndsFirst' ? error.code : undefined;
+  }
   return isRemote(error, 'Invalid') && error.system === 'vault' ? 'SignerRefused' : undefined;
 }
 

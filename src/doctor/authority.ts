@@ -1,13 +1,13 @@
 /** The CA that is signed with, against those whose client certificates the API server trusts. */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { listed, quote } from '../pki/quote.ts';
+import { anchorsOf, inForce, readBundle } from '../pki/trust.ts';
 import type { Fact } from '../policy/facts.ts';
 import { type Finding, finding, notChecked, whenKnown } from './finding.ts';
 import type { SigningCa } from './observations.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const SOON_MS = 30 * DAY_MS;
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const SIGNING = 'CA that is signed with';
 
 export interface AuthorityInput {
@@ -42,11 +42,11 @@ export function keyIdOf(signingCa: Fact<SigningCa | { readonly problem: string }
 
 function checkTrust(signing: string, bundle: string, now: number): readonly Finding[] {
   const chain = readBundle(signing);
-  const trusted = readBundle(bundle).filter(({ validToDate }) => validToDate.getTime() > now);
+  const trusted = inForce(bundle, now);
   if (chain.length === 0) return [notChecked('authority', SIGNING, 'its certificate cannot be read')];
-  const anchors = trusted.filter((anchor) => chain.some((each) => isSame(each, anchor) || isIssuedBy(each, anchor)));
+  const anchors = anchorsOf(chain, trusted);
   const others = trusted.filter((anchor) => !anchors.includes(anchor)).map(nameOf);
-  const mend = 'Add it to the file of --client-ca-file and restart the API server, or sign with a CA that is there.';
+  const mend = 'Add it to the file of --client-ca-file, or sign with a CA that is there.';
   const found =
     trusted.length === 0
       ? 'the API server trusts no CA for client certificates'
@@ -67,24 +67,4 @@ function checkEnd({ notAfter }: SigningCa, longestLifeMs: number, now: number): 
   return [finding('SigningCaEndsSoon', SIGNING, found, mend)];
 }
 
-/** Every certificate that can be read; text around them is usual in such files. */
-function readBundle(text: string): X509Certificate[] {
-  return (text.match(CERTIFICATE) ?? []).flatMap((block) => {
-    try {
-      return [new X509Certificate(block)];
-    } catch {
-      return [];
-    }
-  });
-}
-
 const nameOf = ({ subject }: X509Certificate): string => quote(subject.replaceAll('\n', ', '));
-
-/** The same name and key: what a certificate is checked with, also after the CA's own was renewed. */
-function isSame(one: X509Certificate, other: X509Certificate): boolean {
-  return one.subject === other.subject && one.publicKey.equals(other.publicKey);
-}
-
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-}

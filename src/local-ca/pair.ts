@@ -3,6 +3,7 @@ import { messageOf, RefusedError } from '../errors.ts';
 import { EXACT } from '../pki/certificate-check.ts';
 import { type CertificateBuilder, certificateBuilder, type IssuerAlgorithm } from '../pki/certificate-builder.ts';
 import { readSigningCa } from '../pki/signing-ca.ts';
+import { readBundle } from '../pki/trust.ts';
 import type { Authority } from '../ports.ts';
 
 /** The texts of a CA key pair. */
@@ -33,7 +34,10 @@ const SMALLEST_RSA = 2048;
 export function readPair(texts: PairTexts, now: number): Pair {
   const ca = readSigningCa(texts.certPem, now);
   const key = readPrivateKey(texts.keyPem);
-  if (!ca.certificate.checkPrivateKey(key)) throw unusable('the key does not fit the certificate');
+  if (!ca.certificate.checkPrivateKey(key)) {
+    const later = readBundle(texts.certPem).some((certificate) => certificate.checkPrivateKey(key));
+    throw unusable(`the key does not fit ${later ? 'the first certificate, but a later one' : 'the certificate'}`);
+  }
   const { fields, notBefore, notAfter, certificatePem, chainPem } = ca;
   const algorithm = algorithmOf(key);
   return {

@@ -1,19 +1,26 @@
 import { randomBytes, sign } from 'node:crypto';
 import { promisify } from 'node:util';
+import { hasBegun } from '../ca/schedule.ts';
 import { messageOf, RefusedError } from '../errors.ts';
 import type { CertificatePlan } from '../pki/certificate-plan.ts';
 import { formatPem } from '../pki/pem.ts';
-import type { Authority, CertificateSigner } from '../ports.ts';
+import type { Authorities } from '../ca-ports.ts';
+import type { CertificateSigner } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { refreshed } from '../runtime/refreshed.ts';
 import { type Pair, type PairTexts, readPair } from './pair.ts';
+
+/** What a source holds: a pair, and perhaps the one that follows it. */
+export interface SourceTexts extends PairTexts {
+  readonly next?: (PairTexts & { readonly from: number | undefined }) | undefined;
+}
 
 /** Where a CA key pair comes from. */
 export interface PairSource {
   /** For messages: `files /etc/ca.crt and /etc/ca.key`. */
   describe(): string;
   /** Throws RefusedError `AuthorityUnusable` or a RemoteError. */
-  load(signal: AbortSignal): Promise<PairTexts>;
+  load(signal: AbortSignal): Promise<SourceTexts>;
 }
 
 export interface LocalSignerOptions {
@@ -27,46 +34,99 @@ export interface LocalSignerOptions {
   readonly onProblem: (message: string) => void;
 }
 
-/** A signer that holds the CA's key in memory (DESIGN D12: key pair from files or from Vault KV). */
-export function localSigner(options: LocalSignerOptions): CertificateSigner {
-  const held = refreshedPair(options);
+/** Signers that hold the CA's key in memory (DESIGN D12: key pair from files or from Vault KV), both from one read. */
+export function localAuthorities(options: LocalSignerOptions): Authorities {
+  const held = refreshedPairs(options);
+  const next = signerOf(async (signal) => {
+    const { next: following } = await held(signal);
+    if (following === undefined)
+      throw new RefusedError('AuthorityUnusable', `${options.source.describe()}: no next CA`);
+    return pairOf(following.reading);
+  });
   return {
-    authority: async (signal): Promise<Authority> => (await held(signal)).authority,
-    sign: async (plan, _request, signal): Promise<string> => signWith(await held(signal), plan),
-    problem: async (signal): Promise<undefined> => void (await held(signal)),
+    current: signerOf(async (signal) => pairOf((await held(signal)).current)),
+    next: async (signal) => {
+      const following = (await held(signal)).next;
+      return following && { backend: next, from: following.from };
+    },
   };
 }
 
-/** Answers the pair in force; a new pair that cannot be used, or cannot be had, does not displace an old one. */
-function refreshedPair(options: LocalSignerOptions): (signal: AbortSignal) => Promise<Pair> {
-  const { source, clock, onProblem, refreshMs, loadTimeoutMs } = options;
-  const isOver = ({ pair }: Held): boolean => clock.now() >= pair.authority.notAfter;
+/** The signer of a source that has no next pair. */
+export function localSigner(options: LocalSignerOptions): CertificateSigner {
+  return localAuthorities(options).current;
+}
 
-  async function load(held: Held | undefined, signal: AbortSignal): Promise<Held> {
+function signerOf(pair: (signal: AbortSignal) => Promise<Pair>): CertificateSigner {
+  return {
+    authority: async (signal) => (await pair(signal)).authority,
+    sign: async (plan, _request, signal) => signWith(await pair(signal), plan),
+    problem: async (signal) => void (await pair(signal)),
+  };
+}
+
+/** A pair, or why it cannot be used. */
+type Reading = Pair | RefusedError;
+
+interface Held {
+  readonly texts: SourceTexts;
+  readonly current: Reading;
+  readonly next: { readonly reading: Reading; readonly from: number | undefined } | undefined;
+}
+
+function pairOf(reading: Reading): Pair {
+  if (reading instanceof RefusedError) throw reading;
+  return reading;
+}
+
+/**
+ * Answers what the source holds. Something that leaves nothing to sign with now, or cannot be had, does not displace
+ * what does; a pair whose time it is not may be unusable.
+ */
+function refreshedPairs(options: LocalSignerOptions): (signal: AbortSignal) => Promise<Held> {
+  const { source, clock, onProblem, refreshMs, loadTimeoutMs } = options;
+  const named = (error: RefusedError): RefusedError =>
+    new RefusedError(error.code, `${source.describe()}: ${error.message}`, { cause: error });
+  const isUsable = (reading: Reading): boolean =>
+    !(reading instanceof RefusedError) && clock.now() < reading.authority.notAfter;
+  const signing = ({ current, next }: Pick<Held, 'current' | 'next'>): Reading =>
+    next !== undefined && hasBegun(next.from, clock.now()) ? next.reading : current;
+
+  function read(texts: PairTexts, before: PairTexts | undefined, reading: Reading | undefined): Reading {
+    const same = texts.certPem === before?.certPem && texts.keyPem === before.keyPem;
+    if (same && reading !== undefined && isUsable(reading)) return reading;
     try {
-      const texts = await source.load(signal);
-      const same = texts.certPem === held?.texts.certPem && texts.keyPem === held.texts.keyPem;
-      return held !== undefined && same && !isOver(held) ? held : { pair: readPair(texts, clock.now()), texts };
+      return readPair(texts, clock.now());
     } catch (error) {
-      if (!(error instanceof RefusedError)) throw error;
-      throw new RefusedError(error.code, `${source.describe()}: ${error.message}`, { cause: error });
+      if (error instanceof RefusedError) return named(error);
+      throw error;
     }
   }
 
-  const inForce = refreshed({
+  async function load(held: Held | undefined, signal: AbortSignal): Promise<Held> {
+    let texts: SourceTexts;
+    try {
+      texts = await source.load(signal);
+    } catch (error) {
+      throw error instanceof RefusedError ? named(error) : error;
+    }
+    const current = read(texts, held?.texts, held?.current);
+    const next = texts.next && {
+      reading: read(texts.next, held?.texts.next, held?.next?.reading),
+      from: texts.next.from,
+    };
+    pairOf(signing({ current, next }));
+    return { texts, current, next };
+  }
+
+  return refreshed<Held>({
     load,
-    isOver,
+    isOver: (held) => !isUsable(signing(held)),
     onProblem: (error) => onProblem(`the CA in force stays: ${messageOf(error)}`),
     clock,
     refreshMs,
     loadTimeoutMs,
   });
-  return async (signal) => (await inForce(signal)).pair;
-}
-
-interface Held {
-  readonly pair: Pair;
-  readonly texts: PairTexts;
 }
 
 async function signWith(pair: Pair, plan: CertificatePlan): Promise<string> {

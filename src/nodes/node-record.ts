@@ -15,6 +15,8 @@ export interface RecordedCertificate {
 /** A serving certificate's names; they belong to the node while it lasts (DESIGN D10). */
 export interface RecordedServing {
   readonly notAfter: number;
+  /** Key identifier of the CA that signed it, hex; '' where that is not known. */
+  readonly issuer: string;
   /** As `formatAddress` writes them. */
   readonly addresses: readonly string[];
 }

@@ -68,9 +68,9 @@ export function withClientCertificate(record: NodeRecord, issued: IssuedRequest)
 
 /** The record after a serving certificate: whose the addresses are while it lasts. */
 export function withServingCertificate(record: NodeRecord, { certificate }: IssuedRequest): NodeRecord {
-  const { notAfter, addresses } = certificate;
+  const { notAfter, issuer, addresses } = certificate;
   if (record.serving !== undefined && record.serving.notAfter >= notAfter) return record;
-  return { ...record, serving: { notAfter, addresses } };
+  return { ...record, serving: { notAfter, issuer, addresses } };
 }
 
 /** The record after the node made a request with a certificate on record. */

@@ -150,7 +150,9 @@ function servingOf(json: unknown): RecordedServing | undefined | null {
   if (json === undefined) return undefined;
   const notAfter = numberAt(json, 'notAfter');
   const addresses = listAt(json, 'addresses')?.map((item) => (typeof item === 'string' ? item : undefined));
-  return notAfter === undefined || !isWhole(addresses) ? null : { notAfter, addresses };
+  return notAfter === undefined || !isWhole(addresses)
+    ? null
+    : { notAfter, issuer: textAt(json, 'issuer') ?? '', addresses };
 }
 
 function banOf(json: unknown): Ban | undefined {

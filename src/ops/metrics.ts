@@ -15,6 +15,8 @@ export interface MetricSources {
   }>;
   /** End of the CA in use, ms since the epoch; undefined while none is known. */
   authorityNotAfter(): number | undefined;
+  /** Ends of the CAs that sign later or signed before, ms since the epoch. */
+  otherAuthorities(): Iterable<{ readonly role: string; readonly notAfter: number }>;
   /** Usable tokens by pool, and when the last to end does, ms since the epoch. */
   pools(): Iterable<{ readonly pool: string; readonly usable: number; readonly expiresAt: number | undefined }>;
   /** False while the config file says something else than what is in force. */
@@ -98,9 +100,11 @@ export class Metrics implements Telemetry {
     this.#gauge('queue_delayed', 'Keys that wait for their time', ['controller'], (set) => {
       for (const { controller, delayed } of sources.queues()) set({ controller }, delayed);
     });
-    this.#gauge('ca_expiry_timestamp_seconds', 'End of the CA in use', [], (set) => {
+    const caEnds = 'End of each CA: role is signing, next or previous';
+    this.#gauge('ca_expiry_timestamp_seconds', caEnds, ['role'], (set) => {
       const notAfter = sources.authorityNotAfter();
-      if (notAfter !== undefined) set({}, notAfter / 1000);
+      if (notAfter !== undefined) set({ role: 'signing' }, notAfter / 1000);
+      for (const { role, notAfter: end } of sources.otherAuthorities()) set({ role }, end / 1000);
     });
     this.#gauge('pool_tokens', 'Usable tokens of a pool', ['pool'], (set) => {
       for (const { pool, usable } of sources.pools()) set({ pool }, usable);

@@ -42,15 +42,18 @@ const SHORT_LIVED_MS = 8 * 60 * 60 * 1000;
  * and `signer`): backdated 5 minutes, `requestedSeconds` (`spec.expirationSeconds`) up to the configured lifetime, never
  * beyond the CA. All times in ms since the epoch.
  *
- * Throws RefusedError `AuthorityUnusable` when the CA has expired.
+ * Throws RefusedError `AuthorityUnusable` when the CA has expired, and with `onEarlyEnd` 'refuse' `AuthorityEndsFirst`
+ * when it ends before the certificate would.
  */
 export function planValidity(input: {
   readonly now: number;
   readonly lifetimeMs: number;
   readonly requestedSeconds: number | undefined;
   readonly authorityNotAfter: number;
+  /** For a CA that ends before the certificate would; 'shorten' is kube-controller-manager's way. */
+  readonly onEarlyEnd?: 'shorten' | 'refuse';
 }): Validity {
-  const { now, lifetimeMs, requestedSeconds, authorityNotAfter } = input;
+  const { now, lifetimeMs, requestedSeconds, authorityNotAfter, onEarlyEnd } = input;
   if (now >= authorityNotAfter) {
     throw new RefusedError(
       'AuthorityUnusable',
@@ -59,6 +62,10 @@ export function planValidity(input: {
   }
   const lifetime = Math.min(requestedSeconds === undefined ? lifetimeMs : requestedSeconds * 1000, lifetimeMs);
   const end = lifetime < SHORT_LIVED_MS ? now + lifetime : now + lifetime - BACKDATE_MS;
+  if (onEarlyEnd === 'refuse' && end > authorityNotAfter) {
+    const [leaf, ca] = [end, authorityNotAfter].map((ms) => new Date(wholeSecond(ms)).toISOString());
+    throw new RefusedError('AuthorityEndsFirst', `the CA ends at ${ca}, before the certificate would at ${leaf}`);
+  }
   return {
     notBefore: wholeSecond(now - BACKDATE_MS),
     notAfter: wholeSecond(Math.min(end, authorityNotAfter)),

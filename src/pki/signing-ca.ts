@@ -66,7 +66,8 @@ function chainOf(signing: X509Certificate, others: readonly X509Certificate[]): 
   return chain;
 }
 
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+/** Whether one certificate was signed with the key of the other, under its name. */
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 

@@ -2,22 +2,21 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
+import { rotatingSigner } from '../controllers/rotating-signer.ts';
 import { TokenDesk } from '../controllers/token-desk.ts';
 import { allOrEveryProblem, ConfigError, messageOf } from '../errors.ts';
 import { type Cluster, connectCluster, connectWithToken } from '../kubernetes/kubeconfig.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
 import type { ApiCall, Transport } from '../kubernetes/transport.ts';
-import { pairFromFiles } from '../local-ca/files.ts';
-import { localSigner } from '../local-ca/signer.ts';
 import type { CertificateSigner, Log, Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type BootstrapToken, drawToken } from '../tokens/bootstrap-token.ts';
 import { VaultSession } from '../vault/auth.ts';
-import { VaultCaPair } from '../vault/ca-pair.ts';
 import { type VaultCall, VaultClient } from '../vault/client.ts';
 import { KeyValue } from '../vault/key-value.ts';
 import { appRole, givenToken, jwtLogin, kubernetesLogin, type LoginMethod, tokenFile } from '../vault/login-methods.ts';
 import { VaultTokenPublications } from '../vault/token-publications.ts';
+import { openAuthorities } from './authorities.ts';
 
 /** What tells the outside of calls. */
 export interface CallObservers {
@@ -102,19 +101,12 @@ function loginMethod({ auth }: NonNullable<Config['vault']>): LoginMethod {
   }
 }
 
-/** The signer backend of the config; its CA is loaded when it is first needed. */
+/** Signs with the CA of this config whose time it is; each is loaded when it is first needed. */
 export function openSigner(config: Config, clock: Clock, vault: Vault | undefined, log: Log): CertificateSigner {
-  const { vaultPath, certificateFile = '', keyFile = '', refresh } = config.signer.ca;
-  const source =
-    vaultPath !== undefined && vault !== undefined
-      ? new VaultCaPair(vault.keyValue, vaultPath)
-      : pairFromFiles(certificateFile, keyFile);
-  return localSigner({
-    source,
+  return rotatingSigner(
+    openAuthorities(() => config, { clock, keyValue: vault?.keyValue, log }),
     clock,
-    refreshMs: refresh,
-    onProblem: (message) => log.warn({ source: source.describe() }, message),
-  });
+  );
 }
 
 /** Issues and revokes tokens. Throws ConfigError when it is not known which CA nodes are to trust. */

@@ -132,6 +132,7 @@ export function csrSide(
     seats: config.mode === 'sign-only' ? UNCOUNTED : seats,
     backend,
     lifetime: (usage, pool) => inForce.config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
+    onEarlyEnd: () => inForce.config.signer.ca.onEarlyEnd,
     onIssued: (csr) => state.records.saw(csr),
     onRecovered: () => requeue([...csrs.values()].filter((csr) => stateOf(csr) === 'approved').map(({ name }) => name)),
   });

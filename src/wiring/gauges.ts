@@ -20,6 +20,7 @@ export interface Observed {
   readonly signerHeld: () => boolean;
   readonly authorityNotAfter: () => number | undefined;
   readonly expiry: () => Pick<ExpiryWatch, 'rows' | 'lookedAt'>;
+  readonly otherAuthorities: MetricSources['otherAuthorities'];
   readonly now: () => number;
 }
 
@@ -35,6 +36,7 @@ export function gaugesOf(observed: Observed): MetricSources {
         delayed: queue.delayed,
       })),
     authorityNotAfter: observed.authorityNotAfter,
+    otherAuthorities: observed.otherAuthorities,
     configCurrent: observed.configCurrent,
     breadth: observed.breadth,
     late: observed.late,

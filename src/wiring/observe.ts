@@ -24,6 +24,7 @@ import { type CertificateSigner, type Csr, KUBELET_SIGNERS } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { readCapabilities } from '../vault/capabilities.ts';
 import type { Vault } from './connections.ts';
+import { longestLifeMs } from './longest-life.ts';
 
 export interface ObserveOptions {
   readonly config: Config;
@@ -51,10 +52,7 @@ export async function observe(options: ObserveOptions, signal: AbortSignal): Pro
 }
 
 function setUpOf(config: Config): SetUp {
-  const { signer, pools, approver, serving, mode } = config;
-  const kinds = serving.enabled ? (['client', 'serving'] as const) : (['client'] as const);
-  const lives = [signer.lifetime, ...Object.values(pools).map(({ lifetime }) => lifetime)];
-  const longest = kinds.flatMap((kind) => lives.map((life) => life[kind] ?? 0));
+  const { approver, mode } = config;
   const running = runningControllers(config);
   return {
     policy: policyOf(config),
@@ -62,7 +60,7 @@ function setUpOf(config: Config): SetUp {
     approves: running.has('approver') && mode !== 'observe',
     signs: running.has('signer'),
     breadth: breadthOf(config),
-    longestLifeMs: Math.max(...longest),
+    longestLifeMs: longestLifeMs(config),
   };
 }
 

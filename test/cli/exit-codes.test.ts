@@ -26,6 +26,8 @@ const REMOTE: Readonly<Record<RemoteErrorCode, number>> = {
 };
 
 const REFUSED: Readonly<Record<RefusedCode, number>> = {
+  AuthorityEndsFirst: 1,
+  Unsafe: 4,
   NotFound: 3,
   AlreadyExists: 4,
   Declined: 1,

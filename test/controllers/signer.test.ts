@@ -232,6 +232,29 @@ describe('controllers/signer', () => {
       expect(world.csrs.conditionsOf(serving.name)).to.deep.equal(['Approved ByHand']);
     });
 
+    it('whose CA ends first shortens, or holds what it may not shorten, and only that', async () => {
+      world = await World.make({
+        backend: (real) => ({
+          ...real,
+          authority: async (signal) => ({ ...(await real.authority(signal)), notAfter: world.clock.now() + 2 * HOUR }),
+        }),
+      });
+      const [long, short] = [world.addRenewal(), world.addRenewal({ expirationSeconds: 3_600 })].map((csr) =>
+        world.approveByHand(csr),
+      );
+      world.onEarlyEnd = 'refuse';
+      expect(await failureOf(world.signer.reconcile(long?.name ?? '', never))).to.include({
+        code: 'AuthorityEndsFirst',
+      });
+      expect(world.reports.notices.map(({ reason }) => reason)).to.deep.equal(['AuthorityEndsFirst']);
+      await world.signer.reconcile(short?.name ?? '', never);
+      expect(issues()).to.have.length(1);
+      expect(world.csrs.conditionsOf(long?.name ?? '')).to.deep.equal(['Approved ByHand']);
+      world.onEarlyEnd = 'shorten';
+      await world.signer.reconcile(long?.name ?? '', never);
+      expect(Date.parse(certificateOf(long as Csr).validTo)).to.equal(world.clock.now() + 2 * HOUR);
+    });
+
     it('that refuses this one request means: hold that one, and tell its owner', async () => {
       const refused = vaultError('Invalid');
       world = await World.make({ backend: (real) => ({ ...real, sign: () => Promise.reject(refused) }) });

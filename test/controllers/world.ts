@@ -107,6 +107,7 @@ export class World {
   claimed: Claimed = 'claimed';
   /** How often the signer said that its backend is back. */
   recovered = 0;
+  onEarlyEnd: 'shorten' | 'refuse' = 'shorten';
   #made = 0;
 
   static async make(options: WorldOptions = {}): Promise<World> {
@@ -159,6 +160,7 @@ export class World {
         this.recovered += 1;
       },
       lifetime: (usage, pool) => (pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
+      onEarlyEnd: () => this.onEarlyEnd,
       onIssued: (csr) => this.issued.push(csr.name),
     });
     this.approver = new Approver({

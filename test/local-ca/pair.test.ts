@@ -56,6 +56,12 @@ describe('local-ca/pair', () => {
   it('refuses a key that does not fit', async () => {
     expect(refusal(good.certPem, (await testAuthority()).keyPem)).to.equal('the key does not fit the certificate');
   });
+  it('refuses a bundle in the wrong order, and says so', async () => {
+    const below = await testAuthority('P-256', { subject: 'CN=below', issuer: good });
+    expect(refusal(good.certPem + below.certPem, below.keyPem)).to.equal(
+      'the key does not fit the first certificate, but a later one',
+    );
+  });
   it('refuses a certificate that is not of a CA', async () => {
     const leaf = await testAuthority('P-256', { isCa: false });
     expect(refusal(leaf.certPem, leaf.keyPem)).to.match(/not that of a CA that may sign/);

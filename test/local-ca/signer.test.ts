@@ -7,9 +7,10 @@ import { after, before, beforeEach, describe, it } from 'mocha';
 import { RefusedError, RemoteError } from '../../src/errors.ts';
 import { pairFromFiles } from '../../src/local-ca/files.ts';
 import type { PairTexts } from '../../src/local-ca/pair.ts';
-import { localSigner } from '../../src/local-ca/signer.ts';
+import { localAuthorities, type SourceTexts } from '../../src/local-ca/signer.ts';
 import { checkAgainstPlan } from '../../src/pki/certificate-check.ts';
 import type { CertificatePlan } from '../../src/pki/certificate-plan.ts';
+import type { Authorities } from '../../src/ca-ports.ts';
 import type { CertificateSigner } from '../../src/ports.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -51,8 +52,9 @@ describe('local-ca/signer', () => {
 
   let elapsed: number;
   let loads: number;
-  let answer: () => Promise<PairTexts>;
+  let answer: () => Promise<SourceTexts>;
   let problems: string[];
+  let authorities: Authorities;
   let signer: CertificateSigner;
   beforeEach(() => {
     elapsed = 0;
@@ -67,7 +69,8 @@ describe('local-ca/signer', () => {
         return answer();
       },
     };
-    signer = localSigner({ source, clock, onProblem: (message) => problems.push(message) });
+    authorities = localAuthorities({ source, clock, onProblem: (message) => problems.push(message) });
+    signer = authorities.current;
   });
 
   const inForce = async (): Promise<string> => (await signer.authority(never)).certificatePem;
@@ -182,7 +185,7 @@ describe('local-ca/signer', () => {
   });
 
   it('lets one who gives up go, and serves the others from the same load', async () => {
-    const { promise, resolve } = Promise.withResolvers<PairTexts>();
+    const { promise, resolve } = Promise.withResolvers<SourceTexts>();
     answer = () => promise;
     const hasty = new AbortController();
     const left = failure(signer.authority(hasty.signal));
@@ -193,6 +196,57 @@ describe('local-ca/signer', () => {
     expect(await patient).to.equal(first.certPem);
     expect(loads).to.equal(1);
     expect(await failure(signer.authority(hasty.signal))).to.have.property('message', 'shutting down');
+  });
+
+  describe('with a next pair', () => {
+    const nextAuthority = async (): Promise<string> =>
+      (await (await authorities.next(never))?.backend.authority(never))?.certificatePem ?? 'none';
+    const withNext = (next: PairTexts, from?: number, current: PairTexts = first): void => {
+      answer = () => Promise.resolve({ ...current, next: { ...next, from } });
+    };
+
+    it('has both from one read', async () => {
+      withNext(second, START + 5);
+      expect([await inForce(), await nextAuthority()]).to.deep.equal([first.certPem, second.certPem]);
+      expect((await authorities.next(never))?.from).to.equal(START + 5);
+      expect(loads).to.equal(1);
+    });
+
+    it('signs on when the next one cannot be used, and says why to whoever asks for it', async () => {
+      withNext({ certPem: second.certPem, keyPem: first.keyPem }, START + 60_000);
+      expect(await inForce()).to.equal(first.certPem);
+      expect(await failure(nextAuthority())).to.include({ message: 'the test: the key does not fit the certificate' });
+    });
+
+    it('refuses to sign with the next one when its time has come and it cannot be used', async () => {
+      withNext({ certPem: second.certPem, keyPem: first.keyPem }, START);
+      expect(await failure(nextAuthority())).to.include({ code: 'AuthorityUnusable' });
+    });
+
+    it('keeps the next one that signs when a worse one takes its place', async () => {
+      withNext(second, START);
+      await nextAuthority();
+      withNext({ certPem: second.certPem, keyPem: first.keyPem }, START);
+      elapsed = 60_000;
+      expect(await nextAuthority()).to.equal(second.certPem);
+      expect(problems).to.deep.equal(['the CA in force stays: the test: the key does not fit the certificate']);
+    });
+
+    it('needs the first one no more once the next one signs', async () => {
+      withNext(second, START, expiring);
+      await inForce();
+      elapsed = 90_000;
+      expect(await nextAuthority()).to.equal(second.certPem);
+      expect(await failure(inForce())).to.include({ code: 'AuthorityUnusable' });
+    });
+
+    it('is without one again when the source is', async () => {
+      withNext(second);
+      expect(await nextAuthority()).to.equal(second.certPem);
+      answer = () => Promise.resolve(first);
+      elapsed = 60_000;
+      expect(await nextAuthority()).to.equal('none');
+    });
   });
 });
 

@@ -138,7 +138,7 @@ describe('nodes/record-changes', () => {
       return { ...request, certificate: { ...request.certificate, addresses: [address] } };
     };
     const record = withServingCertificate(emptyRecord(NODE), serving(2, '10.0.0.2'));
-    expect(record.serving).to.deep.equal({ notAfter: 2 + DAY, addresses: ['10.0.0.2'] });
+    expect(record.serving).to.deep.equal({ notAfter: 2 + DAY, issuer: 'ca', addresses: ['10.0.0.2'] });
     expect(withServingCertificate(record, serving(1, '10.0.0.1'))).to.equal(record);
     expect(withServingCertificate(record, serving(3, '10.0.0.3')).serving?.addresses).to.deep.equal(['10.0.0.3']);
   });

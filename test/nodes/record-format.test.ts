@@ -21,7 +21,7 @@ const FULL: NodeRecord = {
     { fingerprint: 'c'.repeat(64), notAfter: 3, issuedAt: 2, issuer: 'd'.repeat(40) },
     { fingerprint: 'e'.repeat(64), notAfter: 2, issuedAt: 1, issuer: '' },
   ],
-  serving: { notAfter: 5, addresses: ['10.0.0.1', 'fd00:0:0:0:0:0:0:1'] },
+  serving: { notAfter: 5, issuer: 'd'.repeat(40), addresses: ['10.0.0.1', 'fd00:0:0:0:0:0:0:1'] },
   addresses: ['10.0.0.1'],
   adopted: false,
   ban: undefined,

@@ -13,6 +13,7 @@ const NOTHING: MetricSources = {
   expiring: () => [],
   expiryLookedAt: () => undefined,
   authorityNotAfter: () => undefined,
+  otherAuthorities: () => [],
   pools: () => [],
   informers: () => [],
 };
@@ -33,7 +34,7 @@ describe('ops/metrics', () => {
       own.map(({ name }) => `${name.slice('kubelet_bootstrap_'.length)}{${labels(name)}}`).toSorted(),
     ).to.deep.equal([
       'api_call_seconds{verb,resource,status}',
-      'ca_expiry_timestamp_seconds{}',
+      'ca_expiry_timestamp_seconds{role}',
       'certificates_not_as_planned_total{signer}',
       'config_admits_nearly_everything{}',
       'config_current{}',
@@ -142,6 +143,7 @@ describe('ops/metrics', () => {
       expiring: () => [],
       expiryLookedAt: () => undefined,
       authorityNotAfter: () => notAfter,
+      otherAuthorities: () => [{ role: 'next', notAfter: 2_000_000_000_000 }],
       pools: () => pools,
       informers: () => [{ informer: 'tokens', fresh: false, objects: 4 }],
     });
@@ -150,7 +152,8 @@ describe('ops/metrics', () => {
       'kubelet_bootstrap_queue_depth{controller="approver"} 1',
       'kubelet_bootstrap_queue_in_flight{controller="approver"} 2',
       'kubelet_bootstrap_queue_delayed{controller="approver"} 3',
-      'kubelet_bootstrap_ca_expiry_timestamp_seconds 1900000000',
+      'kubelet_bootstrap_ca_expiry_timestamp_seconds{role="signing"} 1900000000',
+      'kubelet_bootstrap_ca_expiry_timestamp_seconds{role="next"} 2000000000',
       'kubelet_bootstrap_pool_tokens{pool="workers"} 2',
       'kubelet_bootstrap_pool_token_expiry_timestamp_seconds{pool="workers"} 1800000000',
       'kubelet_bootstrap_informer_fresh{informer="tokens"} 0',

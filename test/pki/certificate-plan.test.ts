@@ -53,6 +53,22 @@ describe('pki/certificate-plan: validity', () => {
   it('ends with the CA', () => {
     expect(planValidity({ ...base, authorityNotAfter: NOW + 60_000 }).notAfter).to.equal(NOW + 60_000);
   });
+  for (const [name, spareMs, refused] of [
+    ['ends with the certificate', 0, false],
+    ['ends later', 1_000, false],
+    ['ends a second before it', -1_000, true],
+  ] as const) {
+    it(`${refused ? 'refuses' : 'plans'}, when told to refuse what would be shortened, where the CA ${name}`, () => {
+      const authorityNotAfter = NOW + 600_000 + spareMs;
+      const plan = (): unknown =>
+        planValidity({ ...base, requestedSeconds: 600, authorityNotAfter, onEarlyEnd: 'refuse' });
+      if (!refused) expect(plan()).to.include({ notAfter: NOW + 600_000 });
+      else
+        expect(plan)
+          .to.throw(RefusedError, /before the certificate/)
+          .with.property('code', 'AuthorityEndsFirst');
+    });
+  }
   it('ends with a CA that is in its last second', () => {
     expect(planValidity({ ...base, now: NOW + 500, authorityNotAfter: NOW + 1000 }).notAfter).to.equal(NOW + 1000);
   });

@@ -1,0 +1,69 @@
+/** The CAs of the config: where each comes from, and which signs when. */
+import type { Config } from '../config.ts';
+import { pairFromFiles } from '../local-ca/files.ts';
+import { localAuthorities } from '../local-ca/signer.ts';
+import type { Authorities } from '../ca-ports.ts';
+import type { CertificateSigner, Log } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { VaultCaPair } from '../vault/ca-pair.ts';
+import type { KeyValue } from '../vault/key-value.ts';
+
+type CaConfig = Config['signer']['ca'];
+type CaSource = Omit<NonNullable<CaConfig['next']>, 'from'>;
+
+export interface AuthoritiesOptions {
+  readonly clock: Clock;
+  /** As far as the config has one. */
+  readonly keyValue: KeyValue | undefined;
+  readonly log: Log;
+}
+
+/** The CAs as the config says now; each is loaded when it is first needed. */
+export function openAuthorities(config: () => Config, options: AuthoritiesOptions): Authorities {
+  const current = whileSame<CaConfig, Authorities>((ca) => openSource(ca, ca.refresh, options));
+  const next = whileSame<CaConfig, CertificateSigner | undefined>(
+    ({ next: source, refresh }) => source && openSource(source, refresh, options).current,
+  );
+  const now = (): Authorities => current(config().signer.ca);
+  return {
+    current: {
+      authority: (signal) => now().current.authority(signal),
+      sign: (plan, request, signal) => now().current.sign(plan, request, signal),
+      problem: (signal) => now().current.problem(signal),
+    },
+    next: (signal) => {
+      const { ca } = config().signer;
+      const backend = next(ca);
+      return backend === undefined ? now().next(signal) : Promise.resolve({ backend, from: ca.next?.from });
+    },
+  };
+}
+
+function openSource(
+  { vaultPath, certificateFile = '', keyFile = '' }: CaSource,
+  refreshMs: number,
+  { clock, keyValue, log }: AuthoritiesOptions,
+): Authorities {
+  const source =
+    vaultPath !== undefined && keyValue !== undefined
+      ? new VaultCaPair(keyValue, vaultPath)
+      : pairFromFiles(certificateFile, keyFile);
+  return localAuthorities({
+    source,
+    clock,
+    refreshMs,
+    onProblem: (message) => log.warn({ source: source.describe() }, message),
+  });
+}
+
+/** What `make` made of a value, made anew only when that says something else. */
+function whileSame<T, R>(make: (value: T) => R): (value: T) => R {
+  let held: { value: T; readonly text: string; readonly made: R } | undefined;
+  return (value) => {
+    if (held?.value === value) return held.made;
+    const text = JSON.stringify(value);
+    if (held?.text === text) held.value = value;
+    else held = { value, text, made: make(value) };
+    return held.made;
+  };
+}
