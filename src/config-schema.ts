@@ -131,7 +131,9 @@ const retention = z.strictObject({
   approvedUnissued: duration(0, YEAR)
     .default(24 * HOUR)
     .describe('Approved, without a certificate'),
-  superseded: duration(0, YEAR).default(HOUR).describe('Without a decision, and the same requester made a newer one'),
+  superseded: duration(0, YEAR)
+    .default(HOUR)
+    .describe('Without a certificate, and the same requester made a newer one'),
 });
 
 const waitOrDeny = z.enum(['wait', 'deny']);

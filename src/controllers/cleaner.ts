@@ -1,9 +1,10 @@
 import PQueue from 'p-queue';
 import { isRemote, messageOf } from '../errors.ts';
+import { waits } from '../policy/csr-state.ts';
 import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
 import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { type PendingRequests, waits } from './pending-requests.ts';
+import type { PendingRequests } from './pending-requests.ts';
 
 export interface CleanerOptions {
   readonly csrs: Store<Csr>;
@@ -55,7 +56,7 @@ export class Cleaner {
     return due;
   }
 
-  /** Pending requests with a later one that waits or has its certificate; one pass, however many one node made. */
+  /** Requests that wait, with a later one that waits or has its certificate; one pass, however many one node made. */
   #superseded(): ReadonlySet<Csr> {
     const { csrs, pending } = this.#options;
     const waiting = [...csrs.values()].filter((csr) => {

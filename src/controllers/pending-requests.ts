@@ -1,5 +1,5 @@
 import type { Csr, Store } from '../ports.ts';
-import { stateOf } from '../policy/csr-state.ts';
+import { waits } from '../policy/csr-state.ts';
 import { type RequestView, viewRequest } from '../policy/request.ts';
 
 /** What the decision on a request needs to know of later ones of the same requester, signer and name. */
@@ -111,12 +111,6 @@ export class PendingRequests {
     }
     return newer.toSorted((a, b) => b.csr.createdAt - a.csr.createdAt);
   }
-}
-
-/** For its verdict or its certificate. */
-export function waits(csr: Csr): boolean {
-  const state = stateOf(csr);
-  return state === 'pending' || state === 'approved';
 }
 
 function groupOf({ csr, reading }: RequestView): string {

@@ -13,6 +13,12 @@ export function stateOf(csr: Csr): CsrState {
   return hasCondition(csr, 'Approved') ? 'approved' : 'pending';
 }
 
+/** True while it waits for its verdict or its certificate. */
+export function waits(csr: Csr): boolean {
+  const state = stateOf(csr);
+  return state === 'pending' || state === 'approved';
+}
+
 /** True when the condition is there with status True. */
 export function hasCondition(csr: Csr, type: string): boolean {
   return csr.conditions.some((condition) => condition.type === type && condition.status === 'True');

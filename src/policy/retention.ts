@@ -1,5 +1,5 @@
 import type { Csr } from '../ports.ts';
-import { type CsrState, stateOf } from './csr-state.ts';
+import { type CsrState, stateOf, waits } from './csr-state.ts';
 
 /** How long a CSR of each state stays, in ms. Upstream's ages are the defaults (`pkg/controller/certificates/cleaner`). */
 export interface RetentionWindows {
@@ -8,7 +8,7 @@ export interface RetentionWindows {
   readonly failed: number;
   readonly pending: number;
   readonly approvedUnissued: number;
-  /** Pending, and a newer one of the same requester, node and signer is there. */
+  /** Pending or approved, and a newer one of the same requester, node and signer waits or has its certificate. */
   readonly superseded: number;
 }
 
@@ -42,7 +42,7 @@ const CONDITION_OF: Readonly<Partial<Record<CsrState, string>>> = {
  */
 export function retentionOf(csr: Csr, now: number, windows: RetentionWindows, superseded: boolean): Retention {
   const state = stateOf(csr);
-  const kept = superseded && state === 'pending' ? 'superseded' : WINDOW_OF[state];
+  const kept = superseded && waits(csr) ? 'superseded' : WINDOW_OF[state];
   const until = settledAt(csr, state, now) + windows[kept];
   if (state === 'issued' && csr.certificate !== undefined && csr.certificate.notAfter < until) {
     return { class: 'expiredCertificate', until: csr.certificate.notAfter };

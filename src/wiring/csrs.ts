@@ -6,7 +6,7 @@ import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
 import { Decider } from '../controllers/decider.ts';
 import { type AddressSources, FactGatherer, type NodeRecords, recordFact } from '../controllers/fact-gatherer.ts';
-import { PendingRequests, waits } from '../controllers/pending-requests.ts';
+import { PendingRequests } from '../controllers/pending-requests.ts';
 import { placeOf } from '../controllers/place.ts';
 import { Seats } from '../controllers/seats.ts';
 import { Signer } from '../controllers/signer.ts';
@@ -16,7 +16,7 @@ import { Events } from '../kubernetes/events.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import { signerLabel } from '../ops/metrics.ts';
 import { assumedFacts } from '../policy/assumed-facts.ts';
-import { stateOf } from '../policy/csr-state.ts';
+import { stateOf, waits } from '../policy/csr-state.ts';
 import { reviewForSigning } from '../policy/review.ts';
 import {
   type CertificateSigner,

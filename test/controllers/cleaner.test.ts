@@ -63,6 +63,16 @@ describe('controllers/cleaner', () => {
     expect(world.csrs.stored(newest.name)).not.to.equal(undefined);
   });
 
+  it('counts an approved one as superseded by a later one that waits for its certificate, too', async () => {
+    const older = world.approveByHand(world.addCsr());
+    await world.clock.advance(1_000);
+    const newest = world.approveByHand(world.addCsr());
+    await world.clock.advance(WINDOWS.superseded + 1);
+    expect(await world.cleaner.sweep(never)).to.equal(1);
+    expect(world.reports.counted).to.deep.equal(['removedCsr superseded']);
+    expect([older, newest].map(({ name }) => world.csrs.stored(name) === undefined)).to.deep.equal([true, false]);
+  });
+
   it('counts one as superseded whose node got its certificate for a later one', async () => {
     const older = world.addCsr();
     await world.clock.advance(WINDOWS.superseded);

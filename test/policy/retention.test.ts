@@ -40,7 +40,7 @@ const ROWS: readonly Row[] = [
   ['pending with a condition of another type: pending all the same', csrOf(['Custom']), 'pending', CREATED + 24 * HOUR],
   ['approved and not issued: from its approval', csrOf(['Approved']), 'approvedUnissued', SETTLED + 25 * HOUR],
   ['superseded while pending: from its creation', csrOf([]), 'superseded', CREATED + 4 * HOUR, true],
-  ['superseded and yet approved: as approved', csrOf(['Approved']), 'approvedUnissued', SETTLED + 25 * HOUR, true],
+  ['superseded and approved: from its approval', csrOf(['Approved']), 'superseded', SETTLED + 4 * HOUR, true],
   ['superseded and yet issued: as issued', csrOf(['Approved'], ISSUED), 'issued', SETTLED + HOUR, true],
   [
     'issued with a certificate that expires before: at its end',
