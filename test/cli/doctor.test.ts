@@ -19,7 +19,7 @@ describe('cli/commands/doctor', () => {
   after(() => server.close());
 
   const silent: Answer = () => {};
-  function run(answer: Answer, args: readonly string[] = [], timeout = '5s', interrupted?: AbortSignal): Promise<Ran> {
+  function run(answer: Answer, args: readonly string[] = [], timeout = '1m', interrupted?: AbortSignal): Promise<Ran> {
     server.seen.length = 0;
     server.answer = answer;
     const config = stringify({
@@ -35,12 +35,12 @@ describe('cli/commands/doctor', () => {
     return { ...done, ...(JSON.parse(done.out) as Report) };
   }
 
-  for (const [what, answer, found] of [
-    ['does not answer in time', silent, 'timeout'],
-    ['does not know the credential', status(401, 'Unauthorized', 'who are you?'), 'who are you?'],
+  for (const [what, answer, timeout, found] of [
+    ['does not answer in time', silent, '200ms', 'timeout'],
+    ['does not know the credential', status(401, 'Unauthorized', 'who are you?'), '1m', 'who are you?'],
   ] as const) {
     it(`has one finding where the API server ${what}, and ends with 11`, async () => {
-      const { code, err, findings, access, worst } = await report(answer, '200ms');
+      const { code, err, findings, access, worst } = await report(answer, timeout);
       expect({ code, err, access, worst }).to.deep.equal({ code: 11, err: '', access: [], worst: 'error' });
       expect(findings.map((each) => each.code)).to.deep.equal(['ApiServerUnusable']);
       expect(findings[0]?.found).to.include(found);
@@ -68,7 +68,7 @@ describe('cli/commands/doctor', () => {
       if (request.path.endsWith('/roles')) interrupt.abort();
       else if (!request.path.includes('rbac')) json(200, {})(request, response);
     };
-    const { code, out, err } = await run(hanging, [], '5s', interrupt.signal);
+    const { code, out, err } = await run(hanging, [], '1m', interrupt.signal);
     expect({ code, out, err }).to.deep.equal({ code: 130, out: '', err: 'kubelet-bootstrap: interrupted\n' });
   });
 });

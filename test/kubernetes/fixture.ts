@@ -36,7 +36,7 @@ export class TransportFixture {
   transport(options: { kubeconfig?: string; timeoutMs?: number; connections?: number; clock?: Clock } = {}): Transport {
     const { transport } = connectCluster(options.kubeconfig ?? this.server.kubeconfig('kubeconfig'), {
       clock: options.clock ?? systemClock,
-      timeoutMs: options.timeoutMs ?? 5_000,
+      timeoutMs: options.timeoutMs ?? 20_000,
       connections: options.connections ?? 1,
       onCall: (call) => this.calls.push(call),
     });

@@ -214,10 +214,10 @@ describe('kubernetes/list-watch', () => {
       fixture.server.answer = (_request, response) => {
         response.writeHead(200);
         response.flushHeaders();
-        setTimeout(() => response.end(line('ADDED', 'a', '11')), 100);
+        setTimeout(() => response.end(line('ADDED', 'a', '11')), 1_200);
       };
       const events: WatchEvent<Item>[] = [];
-      for await (const event of source({ timeoutMs: 50 }).watch('10', 300, never)) events.push(event);
+      for await (const event of source({ timeoutMs: 1_000 }).watch('10', 300, never)) events.push(event);
       expect(events).to.have.length(1);
     });
 

@@ -67,12 +67,12 @@ describe('kubernetes/transport', () => {
   });
 
   it('tells of every call with verb, resource, status and seconds', async () => {
-    const transport = fixture.transport({ timeoutMs: 50 });
+    const transport = fixture.transport();
     await transport.call(GET, never);
     fixture.server.answer = status(404, 'NotFound', 'no such thing');
     await failureOf(transport.call(GET, never));
     fixture.server.answer = () => {};
-    await failureOf(transport.call(GET, never));
+    await failureOf(fixture.transport({ timeoutMs: 50 }).call(GET, never));
     expect(fixture.calls.map((call) => [call.verb, call.resource, call.status])).to.deep.equal([
       ['get', 'things', '200'],
       ['get', 'things', '404'],

@@ -24,7 +24,7 @@ describe('VaultClient', () => {
   const connect = (options: Partial<VaultClientOptions> = {}): VaultClient => {
     const created = new VaultClient({
       address: server.address,
-      timeoutMs: 200,
+      timeoutMs: 20_000,
       clock: { ...systemClock, sleep: () => Promise.resolve() },
       onCall: (call) => calls.push(call),
       ...options,
@@ -200,7 +200,7 @@ describe('VaultClient', () => {
   for (const [what, answer] of silent) {
     it(`a write that ${what} is Unavailable, and says neither token nor secret`, async () => {
       server.answer = answer;
-      const error = await failureOf(client.call(write, TOKEN, never));
+      const error = await failureOf(connect({ timeoutMs: 200 }).call(write, TOKEN, never));
       expect(error).to.be.instanceOf(RemoteError).and.to.include({ code: 'Unavailable' });
       expectNoSecrets(error);
     });
