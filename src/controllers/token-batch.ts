@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
-import { isRemote } from '../errors.ts';
-import type { TokenRecord } from '../tokens/token-secret.ts';
-import type { IssuedToken, NodeRequest, TokenDesk } from './token-desk.ts';
+import { isRemote, RefusedError } from '../errors.ts';
+import { type TokenRecord, tokensOf, vaultPathOfBinding } from '../tokens/token-secret.ts';
+import type { IssuedToken, NodeRequest, Standing, TokenDesk } from './token-desk.ts';
 
 /** What became of one node of a batch. */
 export type BatchOutcome =
@@ -19,6 +19,8 @@ export interface BatchOptions {
   readonly concurrency: number;
   /** Every token that there is, read before. */
   readonly known: readonly TokenRecord[];
+  /** Paths in Vault that have an entry, read before; undefined: each is looked at. */
+  readonly published: ReadonlySet<string> | undefined;
   /** When the node's Lease was renewed, for a node that is alive. */
   readonly renewedAt: (node: string, signal: AbortSignal) => Promise<number | undefined>;
   /** Issues to all, the living too, in the place of what they have. */
@@ -75,29 +77,49 @@ export async function issueBatch(
 
 /** Never aborted half-way: every call has a time-out of its own. */
 async function attempt(request: NodeRequest, options: BatchOptions): Promise<BatchOutcome> {
-  const { desk, known, renewedAt, replace, dryRun } = options;
+  const { desk, known, published } = options;
+  const { binding } = request;
   const signal = new AbortController().signal;
-  const { node } = request.binding;
+  const isNew = published?.has(vaultPathOfBinding(binding)) === false;
   try {
-    const { held, tokens, version } = await desk.look(request.binding, known, signal);
-    if (!replace) {
-      if (held !== undefined) {
-        if (!dryRun) await desk.finish(held, signal);
-        return { kind: 'kept', record: held };
-      }
-      desk.refuseSecond(
-        node,
-        tokens.filter(({ ours }) => !ours),
-      );
-      const alive = await renewedAt(node, signal);
-      if (alive !== undefined) return { kind: 'alive', renewedAt: alive };
+    if (isNew) {
+      const nothing = { version: 0, tokens: tokensOf(binding, known), held: undefined };
+      const outcome = await issueUnlessHeld(request, nothing, options, signal).catch(unlessTaken);
+      if (outcome !== undefined) return outcome;
     }
-    if (dryRun) return { kind: 'wanted' };
-    const issued = await desk.issueOver(request, version, signal);
-    // Only now: the new one can be fetched in their place.
-    for (const record of tokens) await desk.revoke(record, signal);
-    return { kind: 'issued', issued };
+    return await issueUnlessHeld(request, await desk.look(binding, known, signal), options, signal);
   } catch (error) {
     return { kind: 'failed', error };
   }
+}
+
+/** Swallows that something stands there by now: the next look shows what. */
+function unlessTaken(error: unknown): undefined {
+  if (!(error instanceof RefusedError && error.code === 'AlreadyExists')) throw error;
+}
+
+async function issueUnlessHeld(
+  request: NodeRequest,
+  { held, tokens, version }: Standing,
+  { desk, renewedAt, replace, dryRun }: BatchOptions,
+  signal: AbortSignal,
+): Promise<BatchOutcome> {
+  const { node } = request.binding;
+  if (!replace) {
+    if (held !== undefined) {
+      if (!dryRun) await desk.finish(held, signal);
+      return { kind: 'kept', record: held };
+    }
+    desk.refuseSecond(
+      node,
+      tokens.filter(({ ours }) => !ours),
+    );
+    const alive = await renewedAt(node, signal);
+    if (alive !== undefined) return { kind: 'alive', renewedAt: alive };
+  }
+  if (dryRun) return { kind: 'wanted' };
+  const issued = await desk.issueOver(request, version, signal);
+  // Only now: the new one can be fetched in their place.
+  for (const record of tokens) await desk.revoke(record, signal);
+  return { kind: 'issued', issued };
 }

@@ -52,7 +52,7 @@ export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Pr
   const wrapMs = wrapLifetime(flags.wrapTtl, format, shortest);
   return inOffice(config, io, async (office) => {
     const { desk, secrets } = office;
-    const known = await secrets.list(io.interrupted);
+    const [known, published] = await Promise.all([secrets.list(io.interrupted), publishedPaths(office, io)]);
     const renewedAt = flags.replace === true ? () => Promise.resolve(undefined) : await livingNodes(office, io);
     const progress = new Progress(lines.length, io, systemClock);
     const end = await issueBatch(
@@ -60,6 +60,7 @@ export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Pr
       {
         desk,
         known,
+        published,
         renewedAt,
         concurrency: CONCURRENCY,
         replace: flags.replace === true,
@@ -73,6 +74,19 @@ export async function issueForNodes(path: string, flags: IssueFlags, io: Io): Pr
     io.out(flags.dryRun === true ? dryRunTable(lines, end) : await formatBatch(lines, end, asked, office, io));
     return conclude(lines, end, io);
   });
+}
+
+/** What stands in Vault for nodes; undefined where that may not be listed. */
+async function publishedPaths(
+  { vault }: Pick<Office, 'vault'>,
+  { interrupted }: Pick<Io, 'interrupted'>,
+): Promise<ReadonlySet<string> | undefined> {
+  try {
+    return new Set(await vault.publications.list('nodes', interrupted));
+  } catch (error) {
+    if (isRemote(error, 'Forbidden')) return undefined;
+    throw error;
+  }
 }
 
 /** Answers of a node when its Lease was renewed, if it is alive (DESIGN D9). All Leases are read at once. */
