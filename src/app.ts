@@ -85,6 +85,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       late: () => state.late(),
       signerHeld: () => requireWired(csrs).signerHeld(),
       expiry: () => requireWired(expiry).watch,
+      vaultProblems: () => vault?.problems() ?? [],
       now: () => clock.now(),
     }),
   );
@@ -97,7 +98,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
 
   const [cluster, vault] = await allOrEveryProblem([
     Promise.resolve().then(() => openCluster(config, clock, observers)),
-    config.vault === undefined ? undefined : openVault(config, clock, observers),
+    config.vault === undefined ? undefined : openVault(config, clock, observers, { holdsBack: true }),
     checkFiles(config),
   ]);
   const tokens: Informer<TokenRecord> = informerOf(context, 'tokens', tokenListWatch(cluster.transport));
@@ -114,6 +115,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   const { transport } = cluster;
   expiry = expirySide(context, { transport, signer: backend, vault }, csrs.events);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
+  tokens.subscribe({ put: () => {}, gone: (token) => countStolen(token, context) });
   const minted: TokenSide =
     vault === undefined
       ? { controllers: [], parts: [] }
@@ -160,6 +162,13 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
 function requireWired<T>(part: T | undefined): T {
   if (part === undefined) throw new TypeError('used before it was wired');
   return part;
+}
+
+/** The admin's command leaves its mark on the Secret before that goes. */
+function countStolen({ id, reportedStolen }: TokenRecord, { metrics, log }: Context): void {
+  if (!reportedStolen) return;
+  metrics.reportedStolen();
+  log.warn({ tokenId: id }, 'token was reported stolen and is revoked');
 }
 
 function healthChecks(

@@ -159,6 +159,8 @@ export interface TokenSecrets {
   markPublished(record: TokenRecord, signal: AbortSignal): Promise<void>;
   /** Writes when it ends, in ms since the epoch. */
   setExpiry(record: TokenRecord, expiresAt: number, signal: AbortSignal): Promise<void>;
+  /** Marks that it was reported stolen, at this time. */
+  markStolen(record: TokenRecord, at: number, signal: AbortSignal): Promise<void>;
   /** Deletes this Secret and not one that was made anew under its name; gone is fine. */
   remove(record: TokenRecord, signal: AbortSignal): Promise<void>;
 }

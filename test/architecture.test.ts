@@ -39,7 +39,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   vault: {
     layers: [...INNER, 'runtime'],
-    packages: ['node-vault', 'zod', 'node:fs', 'node:http', 'node:https', 'node:stream'],
+    packages: ['node-vault', 'undici', 'zod', 'node:fs'],
   },
   'local-ca': { layers: [...INNER, 'runtime'], packages: ['node:crypto', 'node:fs', 'node:util'] },
   runtime: { layers: ['ports', 'errors'], packages: ['p-queue', 'node:tls'] },

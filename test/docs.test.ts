@@ -76,6 +76,7 @@ const metrics = new Metrics({
   signerHeld: () => false,
   expiring: () => [],
   expiryLookedAt: () => undefined,
+  vaultProblems: () => [],
   pools: () => [],
   informers: () => [],
 });

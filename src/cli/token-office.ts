@@ -37,7 +37,7 @@ const UNCOUNTED: Telemetry = {
 export async function inOffice<T>(config: Config, io: Io, work: (office: Office) => Promise<T>): Promise<T> {
   const cluster = openCluster(config, systemClock, UNOBSERVED);
   const given = io.env['VAULT_TOKEN'];
-  const vault = await openVault(config, systemClock, UNOBSERVED, given === '' ? undefined : given);
+  const vault = await openVault(config, systemClock, UNOBSERVED, { token: given === '' ? undefined : given });
   try {
     const desk = await openTokenDesk(config, systemClock, cluster, vault, { telemetry: UNCOUNTED, log: SILENT });
     return await work({ config, secrets: tokenSecrets(cluster.transport), vault, desk, transport: cluster.transport });

@@ -4,6 +4,7 @@ import type { ListWatch } from '../runtime/informer.ts';
 import {
   formatTime,
   PUBLISHING_UNTIL,
+  REPORTED_STOLEN,
   readTokenSecret,
   secretNameOfToken,
   type StoredSecret,
@@ -87,6 +88,8 @@ export function tokenSecrets(transport: Transport): TokenSecrets {
     },
     markPublished: (record, signal) =>
       patch(record, { metadata: { annotations: { [PUBLISHING_UNTIL]: null } } }, signal),
+    markStolen: (record, at, signal) =>
+      patch(record, { metadata: { annotations: { [REPORTED_STOLEN]: formatTime(at) } } }, signal),
     setExpiry: (record, expiresAt, signal) =>
       patch(record, { stringData: { expiration: formatTime(expiresAt) } }, signal),
     remove: async (record, signal) => {

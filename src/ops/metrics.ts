@@ -36,6 +36,8 @@ export interface MetricSources {
   }>;
   /** When they were last looked at, ms since the epoch. */
   expiryLookedAt(): number | undefined;
+  /** What is wrong with Vault, by what was being done. */
+  vaultProblems(): Iterable<{ readonly operation: string; readonly why: string }>;
   /** 1 for an informer that is up to date. */
   informers(): Iterable<{ readonly informer: string; readonly fresh: boolean; readonly objects: number }>;
 }
@@ -77,6 +79,11 @@ export class Metrics implements Telemetry {
   });
   readonly #removedCsrs = this.#counter('csrs_removed_total', 'CSRs that the cleaner removed', ['why']);
   readonly #removedTokens = this.#counter('tokens_removed_total', 'Tokens that were removed', ['why']);
+  readonly #reportedStolen = this.#counter(
+    'tokens_reported_stolen_total',
+    'Tokens that were revoked because somebody reported them stolen',
+    [],
+  );
   readonly #minted = this.#counter('tokens_minted_total', 'Tokens that were issued', ['kind']);
   readonly #mintFailures = this.#counter('mint_failures_total', 'Attempts to mint a pool token that failed', ['pool']);
   readonly #retries = this.#counter('retries_total', 'Attempts of a controller that failed and are repeated', [
@@ -120,6 +127,10 @@ export class Metrics implements Telemetry {
     });
     this.#gauge('signer_held', '1 while nothing can be signed because the CA cannot be used', [], (set) => {
       set({}, sources.signerHeld() ? 1 : 0);
+    });
+    const whatVaultSaid = 'What the last calls of a kind to Vault came to, where it was no good';
+    this.#gauge('vault_problem', whatVaultSaid, ['operation', 'cause'], (set) => {
+      for (const { operation, why } of sources.vaultProblems()) set({ operation, cause: why }, 1);
     });
     this.#gauge('nodes_late', 'Nodes whose client certificate ends or ended unrenewed', [], (set) => {
       set({}, sources.late());
@@ -191,6 +202,10 @@ export class Metrics implements Telemetry {
 
   removedToken(why: string): void {
     this.#removedTokens.inc({ why });
+  }
+
+  reportedStolen(): void {
+    this.#reportedStolen.inc();
   }
 
   minted(kind: string): void {

@@ -35,6 +35,7 @@ export function assumedFacts(request: RequestView, now: number): Facts {
         issuedAt: undefined,
         uses: undefined,
         replacesLive: false,
+        reportedStolen: false,
         reentry: false,
         addresses: [],
       },

@@ -19,6 +19,8 @@ export const USES = 'kubelet-bootstrap/uses';
 export const REPLACES_LIVE = 'kubelet-bootstrap/replaces-live-node';
 /** Issued by the service itself to a node whose certificate ended unrenewed. */
 export const REENTRY = 'kubelet-bootstrap/re-entry';
+/** When somebody reported it stolen, right before it is revoked: for the service, which counts such reports. */
+export const REPORTED_STOLEN = 'kubelet-bootstrap/reported-stolen';
 /** Addresses that were vouched for when it was issued, separated by commas (DESIGN D10). */
 export const ADDRESSES = 'kubelet-bootstrap/addresses';
 
@@ -43,6 +45,7 @@ export interface TokenRecord {
   readonly uses: number | undefined;
   readonly replacesLive: boolean;
   readonly reentry: boolean;
+  readonly reportedStolen: boolean;
   readonly addresses: readonly string[];
 }
 
@@ -154,6 +157,7 @@ export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
     uses: readUses(secret.annotations[USES]),
     replacesLive: secret.annotations[REPLACES_LIVE] === 'true',
     reentry: secret.annotations[REENTRY] === 'true',
+    reportedStolen: secret.annotations[REPORTED_STOLEN] !== undefined,
     addresses: (secret.annotations[ADDRESSES] ?? '').split(',').filter((address) => address !== ''),
   };
 }

@@ -78,8 +78,9 @@ export class VaultSession implements VaultCaller {
       if (body['sealed'] === true) {
         return 'Vault is sealed';
       }
+      this.#client.isUp();
       await this.#token(signal);
-      return undefined;
+      return this.#client.problems().at(-1)?.message;
     } catch (error) {
       return signal.aborted ? 'Vault gave no answer in time' : messageOf(error);
     }

@@ -1,25 +1,14 @@
-import type http from 'node:http';
-import type https from 'node:https';
 import nodeVault from 'node-vault';
 import { RemoteError, type RemoteErrorCode, isRemote } from '../errors.ts';
 import { type Clock, backoff, deadline } from '../runtime/clock.ts';
 import { abortable } from '../runtime/abortable.ts';
-import { type FailedCall, secretsIn, toRemoteError, unavailable } from './failure.ts';
+import { CallBreaker } from './call-breaker.ts';
+import { type FailedCall, secretsIn, toVaultFailure, unavailable, VaultFailure } from './failure.ts';
+import type { VaultOperation } from './operation.ts';
 import { encodePath } from './path.ts';
-import { pinnedAgents } from './pinned-agents.ts';
+import { type VaultProblem, VaultProblems } from './problems.ts';
+import { type TransportCall, VaultTransport } from './transport.ts';
 
-/** What a call is for; the label of its metric. */
-export type VaultOperation =
-  | 'kv-read'
-  | 'kv-write'
-  | 'kv-list'
-  | 'kv-delete'
-  | 'login'
-  | 'renew'
-  | 'lookup'
-  | 'mount'
-  | 'setup'
-  | 'health';
 export type VaultOutcome = 'ok' | 'absent' | 'Aborted' | RemoteErrorCode;
 
 /** One HTTP call, retries counted singly. */
@@ -55,12 +44,14 @@ export interface VaultReply {
 export interface VaultClientOptions {
   /** `https://vault.example.internal:8200`. */
   readonly address: string;
-  /** PEM of the CAs to trust instead of the host's. */
-  readonly caPem?: string | undefined;
+  /** Reads the PEM of the CAs to trust instead of the host's; again when Vault's certificate is refused. */
+  readonly readCa?: (() => Promise<string>) | undefined;
   readonly namespace?: string | undefined;
   /** For one HTTP call; 10 s unless told. */
   readonly timeoutMs?: number | undefined;
   readonly maxSockets?: number | undefined;
+  /** Makes calls fail at once while Vault is away: for whoever tries again by itself. */
+  readonly holdsBack?: boolean | undefined;
   readonly clock: Clock;
   readonly random?: () => number;
   readonly onCall?: (call: VaultCall) => void;
@@ -75,11 +66,14 @@ const LAST_RETRY_MS = 2_000;
  * connections to Vault's own address and to nothing else, no value taken from `VAULT_*` or a proxy variable, no debug
  * output, and errors without the secrets that node-vault's carry.
  *
- * Reads are repeated twice on `Unavailable` and `TooManyRequests`; writes and logins never are.
+ * Reads are repeated twice on `Unavailable` and `TooManyRequests`, unless Vault asked for a longer wait; writes and
+ * logins never are.
  */
 export class VaultClient {
   readonly #vault: nodeVault.client;
-  readonly #agents: { httpAgent: http.Agent; httpsAgent: https.Agent };
+  readonly #transport: VaultTransport;
+  readonly #breaker: CallBreaker | undefined;
+  readonly #problems: VaultProblems;
   readonly #namespace: string | undefined;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
@@ -93,33 +87,55 @@ export class VaultClient {
     this.#clock = options.clock;
     this.#random = options.random ?? Math.random;
     this.#onCall = options.onCall;
-    this.#agents = pinnedAgents(address, { caPem: options.caPem, maxSockets: options.maxSockets ?? 16 });
-    this.#vault = createNodeVault(address.origin);
+    this.#transport = new VaultTransport({
+      address,
+      readCa: options.readCa,
+      maxSockets: options.maxSockets ?? 16,
+      timeoutMs: this.#timeoutMs,
+    });
+    this.#breaker = options.holdsBack === true ? new CallBreaker(this.#clock, this.#random) : undefined;
+    this.#problems = new VaultProblems(this.#clock);
+    this.#vault = createNodeVault(address.origin, this.#transport);
   }
 
   /**
    * Sends one request with `token` (none for a login). Throws a RemoteError, or the reason of `signal` when it is
-   * aborted. node-vault cannot cancel: an abandoned request ends by its own time-out, so an aborted write may still
-   * have taken effect.
+   * aborted; an aborted write may still have taken effect.
    */
-  async call(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
+  call(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
+    const repeated = (): Promise<VaultReply> => this.#repeated(request, token, signal);
+    // Health says how Vault is, also when it is not well.
+    return this.#breaker === undefined || request.operation === 'health' ? repeated() : this.#breaker.run(repeated);
+  }
+
+  /** To be told when Vault was asked how it is, and is there, unsealed. */
+  isUp(): void {
+    this.#problems.isUp();
+  }
+
+  /** What is wrong with Vault, as far as the last calls have met it. */
+  problems(): readonly VaultProblem[] {
+    return this.#problems.current();
+  }
+
+  /** Closes the connections. */
+  close(): void {
+    this.#transport.close();
+  }
+
+  async #repeated(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
     const retries = request.method === 'GET' || request.method === 'LIST' ? READ_RETRIES : 0;
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await this.#measured(request, token, signal);
       } catch (error) {
-        if (attempt >= retries || !isRemote(error, 'Unavailable', 'TooManyRequests')) {
-          throw error;
-        }
-        await this.#clock.sleep(backoff(attempt, FIRST_RETRY_MS, LAST_RETRY_MS, this.#random), signal);
+        const asked = isRemote(error) ? (error.retryAfterMs ?? 0) : 0;
+        const repeats = attempt < retries && isRemote(error, 'Unavailable', 'TooManyRequests');
+        if (!repeats || asked > LAST_RETRY_MS) throw error;
+        const wait = backoff(attempt, FIRST_RETRY_MS, LAST_RETRY_MS, this.#random);
+        await this.#clock.sleep(Math.max(wait, asked), signal);
       }
     }
-  }
-
-  /** Closes the idle connections. */
-  close(): void {
-    this.#agents.httpAgent.destroy();
-    this.#agents.httpsAgent.destroy();
   }
 
   async #measured(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
@@ -129,9 +145,11 @@ export class VaultClient {
     try {
       const reply = await this.#once(request, token, signal);
       outcome = reply.found ? 'ok' : 'absent';
+      this.#problems.told(request.operation, undefined);
       return reply;
     } catch (error) {
       outcome = isRemote(error) ? error.code : 'Aborted';
+      if (error instanceof VaultFailure) this.#problems.told(request.operation, error);
       throw error;
     } finally {
       const seconds = (this.#clock.monotonic() - startedAt) / 1_000;
@@ -147,6 +165,13 @@ export class VaultClient {
       secrets: [token ?? '', ...secretsIn(request.body)],
     };
     const limit = deadline(this.#timeoutMs, signal);
+    let retryAfter: string | undefined;
+    const added: Pick<TransportCall, 'signal' | 'onHeaders'> = {
+      signal: limit,
+      onHeaders: (headers) => {
+        retryAfter = String(headers['retry-after'] ?? '');
+      },
+    };
     try {
       const answer: unknown = await abortable(
         this.#vault.request({
@@ -155,8 +180,7 @@ export class VaultClient {
           method: request.method === 'LIST' ? 'GET' : request.method,
           headers: this.#headers(request, token),
           ...(request.body === undefined ? {} : { json: request.body }),
-          timeout: this.#timeoutMs,
-          ...this.#agents,
+          ...added,
         }),
         limit,
       );
@@ -167,13 +191,13 @@ export class VaultClient {
         throw error;
       }
       if (limit.aborted) {
-        throw unavailable(failed, `no answer within ${this.#timeoutMs / 1_000} s`);
+        throw unavailable(failed, `no answer within ${this.#timeoutMs / 1_000} s`, 'no-answer-in-time');
       }
       const absent = request.absentIsAnswer === true ? absentBody(error) : undefined;
       if (absent !== undefined) {
         return { found: false, body: absent };
       }
-      throw toRemoteError(error, failed);
+      throw toVaultFailure(error, failed, retryAfter);
     }
   }
 
@@ -190,13 +214,8 @@ export class VaultClient {
   }
 }
 
-function createNodeVault(endpoint: string): nodeVault.client {
-  const options = {
-    endpoint,
-    debug: () => undefined,
-    // node-vault turns verification off when VAULT_SKIP_VERIFY is set to anything, even to "false"; this wins over it
-    rpDefaults: { strictSSL: true },
-  };
+function createNodeVault(endpoint: string, transport: VaultTransport): nodeVault.client {
+  const options = { endpoint, debug: () => undefined, 'request-promise': transport };
   const vault = nodeVault(options);
   // what it took from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX, and would add to every request
   return Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });

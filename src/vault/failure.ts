@@ -1,4 +1,35 @@
 import { RemoteError, type RemoteErrorCode } from '../errors.ts';
+import { isNotTrusted, RedirectedError } from './transport.ts';
+
+/** What keeps Vault from doing what is asked of it, apart from the request: the label of a metric. */
+export type VaultCause =
+  | 'sealed'
+  /** It is a standby that does not pass requests on, or has no active one to pass them to. */
+  | 'standby'
+  | 'asked-to-wait'
+  | 'server-error'
+  | 'unreachable'
+  | 'no-answer-in-time'
+  /** The CAs that are trusted do not vouch for its certificate. */
+  | 'not-trusted'
+  | 'login-refused'
+  /** The policies of the token do not grant it, or the token is dead. */
+  | 'forbidden';
+
+/** A RemoteError of Vault that knows what is wrong with Vault; `why` is undefined where nothing is. */
+export class VaultFailure extends RemoteError {
+  readonly why: VaultCause | undefined;
+
+  constructor(
+    code: RemoteErrorCode,
+    why: VaultCause | undefined,
+    message: string,
+    options: { status?: number | undefined; retryAfterMs?: number | undefined } = {},
+  ) {
+    super('vault', code, message, options);
+    this.why = why;
+  }
+}
 
 /** What a failed call may say about itself, and what it must not. */
 export interface FailedCall {
@@ -21,30 +52,58 @@ const LONGEST_TEXT = 300;
 const REDACTED = '[redacted]';
 
 /**
- * Builds the error for whatever node-vault threw. node-vault's own errors carry the token and the body of the request
- * (axios' `config`), so nothing of them is kept but the status, the code and a redacted text; there is no `cause`.
- * Headers are not visible through node-vault, so `retryAfterMs` is never set.
+ * Builds the error for whatever node-vault threw. Of that nothing is kept but the status, the code and a redacted text;
+ * there is no `cause`. `retryAfter` is the header of the answer: node-vault's errors have none.
  */
-export function toRemoteError(thrown: unknown, call: FailedCall): RemoteError {
+export function toVaultFailure(thrown: unknown, call: FailedCall, retryAfter?: string): VaultFailure {
   const response = field(thrown, 'response');
   const status = field(response, 'statusCode');
   if (typeof status === 'number') {
     const text = serverText(field(response, 'body'));
     const code = codeOfStatus(status, text);
     const said = text === '' ? String(status) : `${status} ${redact(text, call.secrets)}`;
-    return new RemoteError('vault', code, `Vault: ${call.method} ${call.path}: ${said}`, { status });
+    const options = { status, retryAfterMs: retryAfterOf(retryAfter) };
+    return new VaultFailure(code, causeOf(code, status, text), `Vault: ${call.method} ${call.path}: ${said}`, options);
   }
   const reason = field(thrown, 'code');
   const message = field(thrown, 'message');
   const texts = [reason, message].filter((text): text is string => typeof text === 'string' && text !== '');
   const [first = 'no answer', second = ''] = texts;
   const said = second.includes(first) || second === '' ? second || first : `${second} (${first})`;
-  return unavailable(call, redact(said, call.secrets));
+  if (isNotTrusted(reason)) {
+    return unavailable(call, `its certificate is not vouched for by the CA that is trusted: ${said}`, 'not-trusted');
+  }
+  const why = thrown instanceof RedirectedError ? 'standby' : 'unreachable';
+  return unavailable(call, redact(said, call.secrets), why);
 }
 
 /** No answer at all: connection, TLS, time-out. */
-export function unavailable(call: FailedCall, reason: string): RemoteError {
-  return new RemoteError('vault', 'Unavailable', `Vault: ${call.method} ${call.path}: ${reason}`);
+export function unavailable(call: FailedCall, reason: string, why: VaultCause): VaultFailure {
+  return new VaultFailure('Unavailable', why, `Vault: ${call.method} ${call.path}: ${reason}`);
+}
+
+/** Whole seconds, as Vault sends them; a date is not taken. */
+function retryAfterOf(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1_000 : undefined;
+}
+
+const STANDBY = /standby|local node not active|active cluster node/i;
+
+function causeOf(code: RemoteErrorCode, status: number, text: string): VaultCause | undefined {
+  switch (code) {
+    case 'Sealed':
+      return 'sealed';
+    case 'TooManyRequests':
+      return 'asked-to-wait';
+    case 'Forbidden':
+      return 'forbidden';
+    case 'Unauthorized':
+      return 'login-refused';
+    case 'Unavailable':
+      return (status > 400 && status < 500) || STANDBY.test(text) ? 'standby' : 'server-error';
+    default:
+      return undefined;
+  }
 }
 
 /** Every text in a request body that is long enough to be a secret. */

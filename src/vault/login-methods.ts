@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { RemoteError, isRemote, messageOf } from '../errors.ts';
 import type { JsonObject, VaultClient } from './client.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { segmentsOf } from './path.ts';
 import { readAs } from './reply.ts';
 
@@ -39,15 +40,29 @@ export function givenToken(token: string): LoginMethod {
   return { name: 'a given token', login: () => Promise.resolve(login) };
 }
 
-/** A token that something else, such as Vault Agent, keeps in a file. The file is read again before every call. */
-export function tokenFile(path: string): LoginMethod {
+/** For how long what stood in a token file is taken to stand there. */
+const TOKEN_FILE_MS = 1_000;
+
+/**
+ * A token that something else, such as Vault Agent, keeps in a file. The file is read again before a call, but not twice
+ * in one second, and when the token is refused.
+ */
+export function tokenFile(path: string, clock: Clock): LoginMethod {
   const name = `token file ${path}`;
-  const read = async (): Promise<string> => checkedToken(await credential(path), name);
+  let readAt = -Infinity;
+  let last: Promise<string> | undefined;
+  const read = (): Promise<string> => {
+    readAt = clock.monotonic();
+    last = credential(path).then((text) => checkedToken(text, name));
+    return last;
+  };
+  const recent = (): Promise<string> =>
+    last === undefined || clock.monotonic() >= readAt + TOKEN_FILE_MS ? read() : last;
   return {
     name,
     // a file that cannot be read for a moment does not take a good token away
     isCurrent: (token) =>
-      read().then(
+      recent().then(
         (text) => text === token,
         () => true,
       ),

@@ -15,6 +15,7 @@ import { VaultSession } from '../vault/auth.ts';
 import { type VaultCall, VaultClient } from '../vault/client.ts';
 import { KeyValue } from '../vault/key-value.ts';
 import { appRole, givenToken, jwtLogin, kubernetesLogin, type LoginMethod, tokenFile } from '../vault/login-methods.ts';
+import type { VaultProblem } from '../vault/problems.ts';
 import { VaultTokenPublications } from '../vault/token-publications.ts';
 import { openAuthorities } from './authorities.ts';
 
@@ -57,6 +58,8 @@ export interface Vault {
   readonly session: VaultSession;
   readonly keyValue: KeyValue;
   readonly publications: VaultTokenPublications;
+  /** What is wrong with Vault, as far as the last calls have met it. */
+  readonly problems: () => readonly VaultProblem[];
 }
 
 /**
@@ -67,13 +70,17 @@ export async function openVault(
   config: Config,
   clock: Clock,
   { onVaultCall }: CallObservers,
-  token?: string,
+  { token, holdsBack }: { readonly token?: string | undefined; readonly holdsBack?: boolean } = {},
 ): Promise<Vault> {
   const { vault } = config;
   if (vault === undefined) throw new ConfigError('config', [{ path: 'vault', message: 'is needed for this' }]);
+  const { caFile } = vault;
+  const readCa = caFile === undefined ? undefined : () => readPem('vault.caFile', caFile);
+  await readCa?.();
   const client = new VaultClient({
     address: vault.address,
-    caPem: vault.caFile === undefined ? undefined : await readPem('vault.caFile', vault.caFile),
+    readCa,
+    holdsBack,
     namespace: vault.namespace,
     timeoutMs: vault.timeout,
     clock,
@@ -82,16 +89,17 @@ export async function openVault(
   const session = new VaultSession({
     client,
     clock,
-    method: token === undefined ? loginMethod(vault) : givenToken(token),
+    method: token === undefined ? loginMethod(vault, clock) : givenToken(token),
   });
   const keyValue = new KeyValue(session, vault.mount);
-  return { session, keyValue, publications: new VaultTokenPublications(keyValue, vault.prefix, clock) };
+  const publications = new VaultTokenPublications(keyValue, vault.prefix, clock);
+  return { session, keyValue, publications, problems: () => client.problems() };
 }
 
-function loginMethod({ auth }: NonNullable<Config['vault']>): LoginMethod {
+function loginMethod({ auth }: NonNullable<Config['vault']>, clock: Clock): LoginMethod {
   switch (auth.method) {
     case 'tokenFile':
-      return tokenFile(auth.tokenFile);
+      return tokenFile(auth.tokenFile, clock);
     case 'approle':
       return appRole(auth);
     case 'kubernetes':

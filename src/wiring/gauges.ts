@@ -18,6 +18,7 @@ export interface Observed {
   readonly breadth: () => number;
   readonly late: () => number;
   readonly signerHeld: () => boolean;
+  readonly vaultProblems: MetricSources['vaultProblems'];
   readonly authorityNotAfter: () => number | undefined;
   readonly expiry: () => Pick<ExpiryWatch, 'rows' | 'lookedAt'>;
   readonly otherAuthorities: MetricSources['otherAuthorities'];
@@ -43,6 +44,7 @@ export function gaugesOf(observed: Observed): MetricSources {
     signerHeld: observed.signerHeld,
     expiring: () => observed.expiry().rows(),
     expiryLookedAt: () => observed.expiry().lookedAt,
+    vaultProblems: observed.vaultProblems,
     pools: () => observed.pools.map((pool) => countPool(pool, observed.tokens(), observed.now())),
     informers: () =>
       observed.informers.map((informer) => ({

@@ -24,7 +24,7 @@ describe('Vault on a real OpenBao', () => {
       process.env['VAULT_SKIP_VERIFY'] = 'true';
       try {
         const error = await failureOf(
-          publicationsOf(vault.open(undefined, { caPem: undefined })).state('nodes/a', never),
+          publicationsOf(vault.open(undefined, { readCa: undefined })).state('nodes/a', never),
         );
         expect(error).to.be.instanceOf(RemoteError).and.to.include({ code: 'Unavailable' });
         expect((error as Error).message).to.match(/certificate/);

@@ -12,6 +12,7 @@ const NOTHING: MetricSources = {
   signerHeld: () => false,
   expiring: () => [],
   expiryLookedAt: () => undefined,
+  vaultProblems: () => [],
   authorityNotAfter: () => undefined,
   otherAuthorities: () => [],
   pools: () => [],
@@ -63,7 +64,9 @@ describe('ops/metrics', () => {
       'signer_held{}',
       'tokens_minted_total{kind}',
       'tokens_removed_total{why}',
+      'tokens_reported_stolen_total{}',
       'vault_call_seconds{operation,outcome}',
+      'vault_problem{operation,cause}',
     ]);
   });
 
@@ -142,6 +145,7 @@ describe('ops/metrics', () => {
       signerHeld: () => false,
       expiring: () => [],
       expiryLookedAt: () => undefined,
+      vaultProblems: () => [{ operation: 'kv-read', why: 'sealed' }],
       authorityNotAfter: () => notAfter,
       otherAuthorities: () => [{ role: 'next', notAfter: 2_000_000_000_000 }],
       pools: () => pools,
@@ -157,6 +161,7 @@ describe('ops/metrics', () => {
       'kubelet_bootstrap_pool_tokens{pool="workers"} 2',
       'kubelet_bootstrap_pool_token_expiry_timestamp_seconds{pool="workers"} 1800000000',
       'kubelet_bootstrap_informer_fresh{informer="tokens"} 0',
+      'kubelet_bootstrap_vault_problem{operation="kv-read",cause="sealed"} 1',
       'kubelet_bootstrap_informer_objects{informer="tokens"} 4',
     ]);
     pools = [{ pool: 'workers', usable: 0, expiresAt: undefined }];

@@ -134,6 +134,7 @@ export const TOKEN: TokenRecord = {
   issuedAt: undefined,
   uses: undefined,
   replacesLive: false,
+  reportedStolen: false,
   reentry: false,
   addresses: [],
 };

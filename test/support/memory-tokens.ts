@@ -5,6 +5,7 @@ import {
   formatTime,
   PUBLISHING_UNTIL,
   readTokenSecret,
+  REPORTED_STOLEN,
   type StoredSecret,
   type TokenRecord,
   type TokenSecretParts,
@@ -82,6 +83,13 @@ export class MemoryTokenSecrets implements TokenSecrets {
     if (stored.uid !== record.uid) throw remoteError('Invalid');
     const { [PUBLISHING_UNTIL]: _mark, ...annotations } = stored.annotations;
     this.store({ ...stored, annotations }, stored.uid);
+  }
+
+  async markStolen(record: TokenRecord, at: number, signal: AbortSignal): Promise<void> {
+    await this.#calls.begin('mark stolen', record.id, signal);
+    const stored = this.#stored.get(record.id);
+    if (stored === undefined) throw remoteError('NotFound');
+    this.store({ ...stored, annotations: { ...stored.annotations, [REPORTED_STOLEN]: formatTime(at) } }, stored.uid);
   }
 
   async setExpiry(record: TokenRecord, expiresAt: number, signal: AbortSignal): Promise<void> {

@@ -20,6 +20,7 @@ export function tokenRecord(change: Partial<TokenRecord> = {}): TokenRecord {
     issuedAt: NOW,
     uses: undefined,
     replacesLive: false,
+    reportedStolen: false,
     reentry: false,
     addresses: [],
     ...change,

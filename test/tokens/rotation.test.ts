@@ -25,6 +25,7 @@ function token(change: Partial<TokenRecord> = {}): TokenRecord {
     issuedAt: NOW,
     uses: undefined,
     replacesLive: false,
+    reportedStolen: false,
     reentry: false,
     addresses: [],
     ...change,

@@ -95,6 +95,7 @@ describe('tokens/token-secret: readTokenSecret, as the authenticator of the API 
       issuedAt: NOW,
       uses: undefined,
       replacesLive: false,
+      reportedStolen: false,
       reentry: false,
       addresses: [],
     });

@@ -53,24 +53,35 @@ describe('login methods', () => {
       server.alive.add('s.file-1').add('s.file-2');
     });
 
-    it('takes the token without the white space around it, and the next one as soon as it stands there', async () => {
-      const session = open(tokenFile(path));
+    it('takes the token without the white space around it, and the next one a second after it stands there', async () => {
+      const session = open(tokenFile(path, clock));
       expect(await tokenUsed(session)).to.equal('s.file-1');
       await writeFile(path, 's.file-2');
+      expect(await tokenUsed(session)).to.equal('s.file-1');
+      clock.advance(1_000);
       expect(await tokenUsed(session)).to.equal('s.file-2');
       await rm(path);
+      clock.advance(1_000);
+      expect(await tokenUsed(session)).to.equal('s.file-2');
+    });
+
+    it('takes the next one at once when the first is refused', async () => {
+      const session = open(tokenFile(path, clock));
+      expect(await tokenUsed(session)).to.equal('s.file-1');
+      await writeFile(path, 's.file-2');
+      server.alive.delete('s.file-1');
       expect(await tokenUsed(session)).to.equal('s.file-2');
     });
 
     it('renews a renewable token', async () => {
-      await tokenUsed(open(tokenFile(path)));
+      await tokenUsed(open(tokenFile(path, clock)));
       clock.advance(2_600_000);
       await until(() => server.renewals === 1, 'the token is renewed');
     });
 
     it('takes a token that cannot look itself up, and lets its calls say what is wrong with it', async () => {
       server.alive.clear();
-      const session = open(tokenFile(path));
+      const session = open(tokenFile(path, clock));
       expect(await failureOf(session.call(read, never))).to.include({ code: 'Forbidden' });
       expect(server.logins).to.equal(0);
     });
@@ -82,7 +93,7 @@ describe('login methods', () => {
     ] as const) {
       it(`says that the file is ${what}, and not what stands in it`, async () => {
         await (content === undefined ? rm(path) : writeFile(path, content));
-        const error = await failureOf(open(tokenFile(path)).call(read, never));
+        const error = await failureOf(open(tokenFile(path, clock)).call(read, never));
         expect(error).to.include({ code: 'Unauthorized' });
         expect((error as Error).message)
           .to.contain(path)

@@ -72,7 +72,7 @@ export class RealVault {
   open(method: LoginMethod = givenToken(this.bao.rootToken), options: Partial<VaultClientOptions> = {}): VaultSession {
     const client = new VaultClient({
       address: this.bao.address,
-      caPem: this.bao.ca,
+      readCa: () => Promise.resolve(this.bao.ca),
       clock: systemClock,
       onCall: (call) => this.calls.push(call),
       ...options,

@@ -23,7 +23,8 @@ export async function expiry(flags: ExpiryFlags, io: Io): Promise<number> {
   const config = await loadConfig(flags, io);
   const { transport } = openCluster(config, systemClock, UNOBSERVED);
   const given = io.env['VAULT_TOKEN'] === '' ? undefined : io.env['VAULT_TOKEN'];
-  const vault = config.vault === undefined ? undefined : await openVault(config, systemClock, UNOBSERVED, given);
+  const vault =
+    config.vault === undefined ? undefined : await openVault(config, systemClock, UNOBSERVED, { token: given });
   try {
     const signer = openSigner(config, systemClock, vault, SILENT);
     const isGivenToken = given !== undefined;

@@ -1,5 +1,5 @@
 /** `bootstrap-token report-stolen`. */
-import { RefusedError } from '../../errors.ts';
+import { isRemote, RefusedError } from '../../errors.ts';
 import { csrListWatch } from '../../kubernetes/csrs.ts';
 import { allPages } from '../../kubernetes/list-watch.ts';
 import { stateMaps } from '../../kubernetes/state-maps.ts';
@@ -16,7 +16,7 @@ import { formatTime, type TokenRecord } from '../../tokens/token-secret.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption, formatTable } from '../output.ts';
 import { loadConfig, type SharedFlags } from '../settings.ts';
-import { inOffice, needTokenId } from '../token-office.ts';
+import { inOffice, needTokenId, type Office } from '../token-office.ts';
 
 export interface StolenFlags extends SharedFlags {
   readonly output: string;
@@ -41,12 +41,13 @@ export async function reportStolen(id: string, flags: StolenFlags, io: Io): Prom
   const format = formatOption(flags.output, ['text', 'json'] as const);
   needTokenId(id);
   const config = await loadConfig(flags, io);
-  await inOffice(config, io, async ({ desk, secrets, transport }) => {
+  await inOffice(config, io, async (office) => {
+    const { secrets, transport } = office;
     const signal = io.interrupted;
     const record = await secrets.get(id, signal);
     // At the same time: the claims of a token go soon after it, and nothing of this may keep it from being revoked.
     const [revoked, used] = await Promise.allSettled([
-      record === undefined ? Promise.resolve() : desk.revoke(record, signal),
+      record === undefined ? Promise.resolve() : revokeAsStolen(record, office, io),
       readUses(transport, config.state.namespace, id, signal),
     ]);
     if (revoked.status === 'rejected') throw revoked.reason;
@@ -68,6 +69,17 @@ export async function reportStolen(id: string, flags: StolenFlags, io: Io): Prom
     };
     await warnOfToken(transport, event, signal);
   });
+}
+
+/** Marked first, so that the service can count it when it goes; that must not keep it from being revoked. */
+async function revokeAsStolen(record: TokenRecord, { desk, secrets }: Office, io: Io): Promise<void> {
+  try {
+    await secrets.markStolen(record, systemClock.now(), io.interrupted);
+  } catch (error) {
+    if (!isRemote(error)) throw error;
+    io.err(`the report is not counted in the metrics of the service: ${error.message}\n`);
+  }
+  await desk.revoke(record, io.interrupted);
 }
 
 async function readUses(transport: Transport, namespace: string, id: string, signal: AbortSignal): Promise<TokenUse[]> {

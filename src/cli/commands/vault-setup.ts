@@ -55,7 +55,7 @@ export async function vaultSetup(flags: VaultSetupFlags, io: Io): Promise<number
     return EXIT_CODES.ok;
   }
   const given = io.env['VAULT_TOKEN'];
-  const { session } = await openVault(config, systemClock, UNOBSERVED, given === '' ? undefined : given);
+  const { session } = await openVault(config, systemClock, UNOBSERVED, { token: given === '' ? undefined : given });
   try {
     const setup = new VaultSetup(session);
     const states = await lookAtAll(setup, items, io);
