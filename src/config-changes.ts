@@ -5,7 +5,7 @@ import type { Config } from './config.ts';
 const LIVE: readonly RegExp[] = [
   /^approver\.(onViolation|longestRequest|unboundTokensUntil|staleAfter|renewWithoutNode|credentials)(\.|$)/,
   /^serving\.(dnsSuffixes|addressRanges|admitsAnyAddress)$/,
-  /^signer\.ca(\.|$)/,
+  /^signer\.(ca|lifetime)(\.|$)/,
   /^controlPlane(\.|$)/,
   /^pools\.[^.]+\.(nodeNames|admitsAnyName|admitsAnyAddress|controlPlane|rejoin|maxNodes|longestRequest)$/,
   /^pools\.[^.]+\.(addressRanges|dnsSuffixes|lifetime\.(client|serving))$/,

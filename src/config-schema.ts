@@ -225,6 +225,7 @@ export const configSchema = z.strictObject({
           serving: duration(MINUTE, 10 * YEAR)
             .default(7 * 24 * HOUR)
             .describe('Of serving certificates, at most'),
+          steps: z.int().min(1).max(4).default(2).describe('Lifetimes over the nodes, each 7/9 of the one before'),
         })
         .prefault({}),
       ca: ca.prefault({}),

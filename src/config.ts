@@ -90,6 +90,15 @@ export function breadthOf({ pools, serving }: Config): Breadth[] {
   return found;
 }
 
+/** Lifetime of certificates of this kind for nodes of this pool (undefined or unknown = of none), before steps; in ms. */
+export function longestLifetime(
+  { pools, signer }: Pick<Config, 'pools' | 'signer'>,
+  usage: 'client' | 'serving',
+  pool: string | undefined,
+): number {
+  return pools[pool ?? '']?.lifetime[usage] ?? signer.lifetime[usage];
+}
+
 /** The part of the config that decisions depend on. */
 export function policyOf(config: Config): PolicyConfig {
   const { approver, serving } = config;

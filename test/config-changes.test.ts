@@ -21,6 +21,7 @@ describe('config-changes', () => {
     ],
     ['a key that is new', { 'controlPlane.nodeNames': 'cp-.*' }, ['controlPlane.nodeNames'], true],
     ['a lifetime of a pool', { 'pools.workers.lifetime.client': '24h' }, ['pools.workers.lifetime.client'], true],
+    ['the lifetime of serving certificates', { 'signer.lifetime.serving': '24h' }, ['signer.lifetime.serving'], true],
     ['the uses of its tokens', { 'pools.workers.uses': 5 }, ['pools.workers.uses'], false],
     ['the CA that follows', { 'signer.ca.next': { vaultPath: 'x/y' } }, ['signer.ca.next.vaultPath'], true],
     ['concurrency', { 'approver.concurrency': 2 }, ['approver.concurrency'], false],

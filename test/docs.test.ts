@@ -16,6 +16,7 @@ import { CHECKS as DOCTOR_CHECKS, FINDINGS, NOT_CHECKED } from '../src/doctor/fi
 import { LEVELS } from '../src/expiry/judge.ts';
 import { EXPIRY_KINDS } from '../src/expiry/thing.ts';
 import { Metrics } from '../src/ops/metrics.ts';
+import { lifetimeOutlook } from '../src/pki/lifetimes.ts';
 import { APPROVAL_REASONS, REASONS, REMARKS } from '../src/policy/reasons.ts';
 import type { RequestPath } from '../src/policy/verdict.ts';
 import { wellFormed } from '../src/policy/shared-rules.ts';
@@ -172,6 +173,18 @@ describe('README.md', () => {
 
   it('has an example config that is accepted', () => {
     expect(readConfig('README.md', exampleConfig()).pools).to.have.property('workers');
+  });
+
+  it('lists what lifetimes survive, with the default steps', () => {
+    const { steps } = readConfig('README.md', exampleConfig()).signer.lifetime;
+    const rows = [1, 24, 168, 720].map((hours) => {
+      const { lifetimeMs, renewedFrom, renewedTo, outageMs } = lifetimeOutlook(hours * 3_600_000, steps);
+      const alike = lifetimeOutlook(lifetimeMs, 1);
+      const window = `${formatDuration(renewedFrom)} to ${formatDuration(renewedTo)}`;
+      return [code(formatDuration(lifetimeMs)), window, formatDuration(outageMs), formatDuration(alike.outageMs)];
+    });
+    const columns = ['Lifetime', 'Renewed after', 'Longest outage that no node notices', 'The same with `steps: 1`'];
+    holds('## Lifetimes and renewals', columns, rows);
   });
 
   it('lists the flags and environment that several commands have', () => {

@@ -41,8 +41,8 @@ export interface SignerOptions {
   readonly backend: CertificateSigner;
   /** Told when the backend signs again after an outage: everything that waits may be looked at. */
   readonly onRecovered: () => void;
-  /** Longest lifetime of a certificate of this kind for a node of this pool (undefined = of none), in ms. */
-  readonly lifetime: (usage: 'client' | 'serving', pool: string | undefined) => number;
+  /** Longest lifetime of a certificate of this kind for this node, which is of this pool (undefined = of none), in ms. */
+  readonly lifetime: (usage: 'client' | 'serving', nodeName: string, pool: string | undefined) => number;
   /** What is done when the CA ends before a certificate would. */
   readonly onEarlyEnd: () => 'shorten' | 'refuse';
   /** Told of every CSR right after its certificate was written. */
@@ -192,7 +192,7 @@ export class Signer {
     if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
     const validity = planValidity({
       now: this.#options.clock.now(),
-      lifetimeMs: this.#options.lifetime(usage, poolOfNode(csr, facts)),
+      lifetimeMs: this.#options.lifetime(usage, nodeName, poolOfNode(csr, facts)),
       requestedSeconds: csr.expirationSeconds,
       authorityNotAfter: authority.notAfter,
       onEarlyEnd: this.#options.onEarlyEnd(),

@@ -4,7 +4,8 @@
 export interface RecordedCertificate {
   /** SHA-256 of its DER, 64 lower-case hex digits: what the API server puts into `credential-id`. */
   readonly fingerprint: string;
-  /** ms since the epoch, whole seconds. */
+  /** ms since the epoch, whole seconds, as is `notAfter`; undefined in a record of before it was kept. */
+  readonly notBefore?: number | undefined;
   readonly notAfter: number;
   /** When its CSR was made, ms since the epoch. */
   readonly issuedAt: number;
@@ -14,6 +15,8 @@ export interface RecordedCertificate {
 
 /** A serving certificate's names; they belong to the node while it lasts (DESIGN D10). */
 export interface RecordedServing {
+  /** As in `RecordedCertificate`. */
+  readonly notBefore?: number | undefined;
   readonly notAfter: number;
   /** Key identifier of the CA that signed it, hex; '' where that is not known. */
   readonly issuer: string;

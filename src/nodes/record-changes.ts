@@ -38,6 +38,7 @@ export function withClientCertificate(record: NodeRecord, issued: IssuedRequest)
   if (record.certificates.some(({ fingerprint }) => fingerprint === certificate.fingerprint)) return record;
   const fresh: RecordedCertificate = {
     fingerprint: certificate.fingerprint,
+    notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
     issuedAt: createdAt,
     issuer: certificate.issuer,
@@ -68,9 +69,9 @@ export function withClientCertificate(record: NodeRecord, issued: IssuedRequest)
 
 /** The record after a serving certificate: whose the addresses are while it lasts. */
 export function withServingCertificate(record: NodeRecord, { certificate }: IssuedRequest): NodeRecord {
-  const { notAfter, issuer, addresses } = certificate;
+  const { notBefore, notAfter, issuer, addresses } = certificate;
   if (record.serving !== undefined && record.serving.notAfter >= notAfter) return record;
-  return { ...record, serving: { notAfter, issuer, addresses } };
+  return { ...record, serving: { notBefore, notAfter, issuer, addresses } };
 }
 
 /** The record after the node made a request with a certificate on record. */

@@ -134,7 +134,7 @@ function certificateOf(json: unknown): RecordedCertificate | undefined {
   const issuer = textAt(json, 'issuer');
   return fingerprint === undefined || notAfter === undefined || issuedAt === undefined || issuer === undefined
     ? undefined
-    : { fingerprint, notAfter, issuedAt, issuer };
+    : { fingerprint, ...beginOf(json), notAfter, issuedAt, issuer };
 }
 
 /** null: there is something, and it is not one. */
@@ -152,7 +152,13 @@ function servingOf(json: unknown): RecordedServing | undefined | null {
   const addresses = listAt(json, 'addresses')?.map((item) => (typeof item === 'string' ? item : undefined));
   return notAfter === undefined || !isWhole(addresses)
     ? null
-    : { notAfter, issuer: textAt(json, 'issuer') ?? '', addresses };
+    : { ...beginOf(json), notAfter, issuer: textAt(json, 'issuer') ?? '', addresses };
+}
+
+/** Records of before it was kept have none. */
+function beginOf(json: unknown): { readonly notBefore?: number } {
+  const notBefore = numberAt(json, 'notBefore');
+  return notBefore === undefined ? {} : { notBefore };
 }
 
 function banOf(json: unknown): Ban | undefined {

@@ -14,7 +14,8 @@ export interface IssuedCertificate {
   readonly commonName: string;
   /** Hex in upper case, as OpenSSL writes it. */
   readonly serial: string;
-  /** ms since the epoch. */
+  /** ms since the epoch, as is `notAfter`. */
+  readonly notBefore: number;
   readonly notAfter: number;
   /** Key identifier of the CA (authorityKeyIdentifier), hex; '' where it names none. */
   readonly issuer: string;
@@ -49,11 +50,12 @@ export function summariseCertificate(pem: Uint8Array | string): IssuedCertificat
   const fields = fieldsOf(der);
   if (fields === undefined) return undefined;
   const [serial, , , validity, subject, key, ...others] = fields;
-  const notAfter = readTime(inner(validity, SEQUENCE)?.[1]);
+  const [notBefore, notAfter] = (inner(validity, SEQUENCE) ?? []).map(readTime);
   const extensions = others.find(({ tag }) => tag === EXTENSIONS);
   const names = commonNames(subject);
   const known = extensions === undefined ? { issuer: '', addresses: [] } : readExtensions(extensions);
-  if (notAfter === undefined || names === undefined || key?.tag !== SEQUENCE || known === undefined) return undefined;
+  if (notBefore === undefined || notAfter === undefined || names === undefined) return undefined;
+  if (key?.tag !== SEQUENCE || known === undefined) return undefined;
   return {
     fingerprint: hash('sha256', der, 'hex'),
     key: hash('sha256', key.raw, 'hex'),
@@ -63,6 +65,7 @@ export function summariseCertificate(pem: Uint8Array | string): IssuedCertificat
       .toString('hex')
       .toUpperCase()
       .replace(/^00(?=.)/, ''),
+    notBefore,
     notAfter,
     ...known,
   };

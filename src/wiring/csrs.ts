@@ -1,6 +1,6 @@
 /** Everything about CSRs: watches, approver, signer and cleaner, and which event wakes which. */
 import { randomUUID } from 'node:crypto';
-import { runningControllers } from '../config.ts';
+import { longestLifetime, runningControllers } from '../config.ts';
 import { AccessByClass } from '../controllers/access.ts';
 import { Approver } from '../controllers/approver.ts';
 import { Cleaner } from '../controllers/cleaner.ts';
@@ -15,6 +15,7 @@ import { csrListWatch, csrWriter } from '../kubernetes/csrs.ts';
 import { Events } from '../kubernetes/events.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import { signerLabel } from '../ops/metrics.ts';
+import { lifetimeOfNode } from '../pki/lifetimes.ts';
 import { assumedFacts } from '../policy/assumed-facts.ts';
 import { stateOf, waits } from '../policy/csr-state.ts';
 import { reviewForSigning } from '../policy/review.ts';
@@ -131,7 +132,8 @@ export function csrSide(
     ...shared,
     seats: config.mode === 'sign-only' ? UNCOUNTED : seats,
     backend,
-    lifetime: (usage, pool) => inForce.config.pools[pool ?? '']?.lifetime[usage] ?? config.signer.lifetime[usage],
+    lifetime: (usage, nodeName, pool) =>
+      lifetimeOfNode(nodeName, longestLifetime(inForce.config, usage, pool), inForce.config.signer.lifetime.steps),
     onEarlyEnd: () => inForce.config.signer.ca.onEarlyEnd,
     onIssued: (csr) => state.records.saw(csr),
     onRecovered: () => requeue([...csrs.values()].filter((csr) => stateOf(csr) === 'approved').map(({ name }) => name)),

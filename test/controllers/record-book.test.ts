@@ -56,6 +56,7 @@ describe('controllers/record-book', () => {
           key: 'key',
           commonName: node,
           serial: '01',
+          notBefore: clock.now() + number,
           notAfter: clock.now() + 24 * HOUR + number,
           issuer: 'ca',
           addresses: [],

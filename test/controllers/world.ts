@@ -159,7 +159,7 @@ export class World {
       onRecovered: () => {
         this.recovered += 1;
       },
-      lifetime: (usage, pool) => (pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
+      lifetime: (usage, _nodeName, pool) => (pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
       onEarlyEnd: () => this.onEarlyEnd,
       onIssued: (csr) => this.issued.push(csr.name),
     });

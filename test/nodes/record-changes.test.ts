@@ -22,6 +22,7 @@ function issued(number: number, by: 'token' | 'pool' | 'node', change: Partial<I
       key: `key-${number}`,
       commonName: `system:node:${NODE}`,
       serial: '01',
+      notBefore: number,
       notAfter: number + DAY,
       issuer: 'ca',
       addresses: [],
@@ -42,7 +43,7 @@ describe('nodes/record-changes', () => {
     expect(record.token).to.deep.equal({ id: 'abcdef', pool: 'workers', key: 'key-1', usedAt: 1, seenAt: undefined });
     expect(record).to.deep.include({ addresses: ['10.0.0.1'], adopted: false });
     expect(record.certificates).to.deep.equal([
-      { fingerprint: print(1), notAfter: 1 + DAY, issuedAt: 1, issuer: 'ca' },
+      { fingerprint: print(1), notBefore: 1, notAfter: 1 + DAY, issuedAt: 1, issuer: 'ca' },
     ]);
     expect(after(issued(1, 'token')).token?.pool).to.equal(undefined);
   });
@@ -138,7 +139,7 @@ describe('nodes/record-changes', () => {
       return { ...request, certificate: { ...request.certificate, addresses: [address] } };
     };
     const record = withServingCertificate(emptyRecord(NODE), serving(2, '10.0.0.2'));
-    expect(record.serving).to.deep.equal({ notAfter: 2 + DAY, issuer: 'ca', addresses: ['10.0.0.2'] });
+    expect(record.serving).to.deep.equal({ notBefore: 2, notAfter: 2 + DAY, issuer: 'ca', addresses: ['10.0.0.2'] });
     expect(withServingCertificate(record, serving(1, '10.0.0.1'))).to.equal(record);
     expect(withServingCertificate(record, serving(3, '10.0.0.3')).serving?.addresses).to.deep.equal(['10.0.0.3']);
   });

@@ -18,10 +18,10 @@ const FULL: NodeRecord = {
   node: 'worker-1.example.org',
   token: { id: 'abcdef', pool: 'workers', key: 'b'.repeat(64), usedAt: 1, seenAt: 2 },
   certificates: [
-    { fingerprint: 'c'.repeat(64), notAfter: 3, issuedAt: 2, issuer: 'd'.repeat(40) },
+    { fingerprint: 'c'.repeat(64), notBefore: 1, notAfter: 3, issuedAt: 2, issuer: 'd'.repeat(40) },
     { fingerprint: 'e'.repeat(64), notAfter: 2, issuedAt: 1, issuer: '' },
   ],
-  serving: { notAfter: 5, issuer: 'd'.repeat(40), addresses: ['10.0.0.1', 'fd00:0:0:0:0:0:0:1'] },
+  serving: { notBefore: 4, notAfter: 5, issuer: 'd'.repeat(40), addresses: ['10.0.0.1', 'fd00:0:0:0:0:0:0:1'] },
   addresses: ['10.0.0.1'],
   adopted: false,
   ban: undefined,

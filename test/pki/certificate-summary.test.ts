@@ -29,6 +29,7 @@ const ALGORITHM = sequence(objectIdentifier(OID.ecdsaWithSha256));
 interface Parts {
   readonly version?: Uint8Array;
   readonly subject?: Uint8Array;
+  readonly begin?: Uint8Array;
   readonly end?: Uint8Array;
   readonly key?: Uint8Array;
   /** Instead of `[3]` with authorityKeyIdentifier and subjectAltName. */
@@ -43,7 +44,8 @@ const ip = (address: string): Uint8Array => generalName(7, addressBytes(address)
 
 /** A certificate whose signature nobody can verify. */
 function certificateDer(parts: Parts = {}): Uint8Array {
-  const { version = der(0xa0, unsignedInteger(Uint8Array.of(2))), subject = NAME, end = time(END), key = SPKI } = parts;
+  const { version = der(0xa0, unsignedInteger(Uint8Array.of(2))), subject = NAME, key = SPKI } = parts;
+  const { begin = time(END - 1000), end = time(END) } = parts;
   const rest = parts.rest ?? [
     extensions(
       extension(OID.basicConstraints, sequence(), booleanTrue),
@@ -52,7 +54,7 @@ function certificateDer(parts: Parts = {}): Uint8Array {
     ),
   ];
   const serial = unsignedInteger(Uint8Array.of(7));
-  const validity = sequence(time(END - 1000), end);
+  const validity = sequence(begin, end);
   const signed = sequence(version, serial, ALGORITHM, NAME, validity, subject, key, ...rest);
   return sequence(signed, ALGORITHM, bitString(Buffer.alloc(70, 1)));
 }
@@ -68,6 +70,7 @@ function byOpenSsl(pem: string): Omit<IssuedCertificate, 'issuer'> {
     key: createHash('sha256').update(key).digest('hex'),
     commonName: /^CN=(.*?)(?: \+ .*)?$/m.exec(certificate.subject)?.[1] ?? '',
     serial: certificate.serialNumber,
+    notBefore: Date.parse(certificate.validFrom),
     notAfter: Date.parse(certificate.validTo),
     addresses: [...names].map(([, address = '']) => address.toLowerCase()),
   };
@@ -102,6 +105,7 @@ describe('pki/certificate-summary', () => {
       { rest: [extensions(extension(OID.authorityKeyIdentifier, sequence(der(0x82, Uint8Array.of(7)))))] },
       { issuer: '' },
     ],
+    ['a beginning in the last century', { begin: der(0x17, Buffer.from('700101000000Z')) }, { notBefore: 0 }],
     ['an end after 2049', { end: time(Date.UTC(2050, 0, 1)) }, { notAfter: Date.UTC(2050, 0, 1) }],
     ['an end in the last century', { end: der(0x17, Buffer.from('700101000000Z')) }, { notAfter: 0 }],
     ['the end of everything', { end: der(0x18, Buffer.from('99991231235959Z')) }, { notAfter: 253_402_300_799_000 }],
@@ -195,6 +199,7 @@ describe('pki/certificate-summary', () => {
       ['a value that is no certificate', pemOf(sequence(nullValue))],
       ['an indefinite length', pemOf(Buffer.concat([Uint8Array.of(0x30, 0x80), bytes.subarray(4), Buffer.alloc(2)]))],
       ['a validity without an end', pemOf(certificateDer({ end: new Uint8Array() }))],
+      ['a beginning that is no time', pemOf(certificateDer({ begin: nullValue }))],
       ['an end that is no time', pemOf(certificateDer({ end: nullValue }))],
       ['an end without seconds', pemOf(certificateDer({ end: der(0x17, Buffer.from('2701311230Z')) }))],
       ['an end in month 13', pemOf(certificateDer({ end: der(0x17, Buffer.from('271331123000Z')) }))],

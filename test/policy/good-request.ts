@@ -146,6 +146,7 @@ export function certificateUntil(notAfter: number): IssuedCertificate {
     key: 'e'.repeat(64),
     commonName: `system:node:${NODE}`,
     serial: '01',
+    notBefore: notAfter - 3_600_000,
     notAfter,
     issuer: '',
     addresses: [],
