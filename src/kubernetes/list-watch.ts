@@ -2,10 +2,18 @@ import { isRemote, RemoteError } from '../errors.ts';
 import type { ListPage, ListWatch, WatchEvent } from '../runtime/informer.ts';
 import { errorOfStatus } from './status.ts';
 import type { ApiRequest, Transport } from './transport.ts';
-import { listAt, objectAt, textAt } from './wire.ts';
+import { listAt, objectAt, textAt, type WireObject } from './wire.ts';
 
 /** Ordinary CSRs of a page take a megabyte; of a page that is too large, smaller ones are asked for. */
 const PAGE_SIZES = [500, 50, 5, 1] as const;
+
+/** A watch that begins with all that there is (WatchList; older API servers refuse it). */
+const INITIAL_EVENTS = {
+  sendInitialEvents: 'true',
+  resourceVersionMatch: 'NotOlderThan',
+  timeoutSeconds: '600',
+} as const;
+const LIST_ENDS = 'k8s.io/initial-events-end';
 
 export interface ListWatchOptions<T> {
   readonly transport: Transport;
@@ -22,9 +30,21 @@ export interface ListWatchOptions<T> {
   readonly identityOf: (item: T) => string;
 }
 
-/** List in pages and watch with bookmarks, over the raw API. */
+/** List as a stream or in pages, and watch with bookmarks, over the raw API. */
 export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
   const { transport, resource, path, selectors, page = PAGE_SIZES[0], read, accept } = options;
+  const open = (query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<unknown> =>
+    transport.stream(
+      {
+        verb: 'watch',
+        resource,
+        path,
+        query: { ...selectors, watch: 'true', allowWatchBookmarks: 'true', ...query },
+        accept: accept?.watch,
+      },
+      signal,
+    );
+  let streams = true;
   return {
     keyOf: options.keyOf,
     identityOf: options.identityOf,
@@ -43,20 +63,24 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         continueToken: textAt(metadata['continue']),
       };
     },
+    stream: async function* (signal): AsyncGenerator<T, string | undefined> {
+      if (!streams) return undefined;
+      try {
+        for await (const line of open(INITIAL_EVENTS, signal)) {
+          const { event, isLastOfList } = readEvent(objectAt(line), resource, read);
+          if (isLastOfList) return event.resourceVersion;
+          if (event.type === 'put') yield event.item;
+        }
+      } catch (error) {
+        if (!isRemote(error, 'Invalid')) throw error;
+        streams = false;
+        return undefined;
+      }
+      throw new RemoteError('kubernetes', 'Unavailable', `list ${resource}: ended before it was complete`);
+    },
     watch: async function* (resourceVersion, timeoutSeconds, signal): AsyncGenerator<WatchEvent<T>> {
-      const query = {
-        ...selectors,
-        watch: 'true',
-        allowWatchBookmarks: 'true',
-        resourceVersion,
-        timeoutSeconds: String(timeoutSeconds),
-      };
-      for await (const line of transport.stream(
-        { verb: 'watch', resource, path, query, accept: accept?.watch },
-        signal,
-      )) {
-        const event = readEvent(objectAt(line), resource, read);
-        if (event !== undefined) yield event;
+      for await (const line of open({ resourceVersion, timeoutSeconds: String(timeoutSeconds) }, signal)) {
+        yield readEvent(objectAt(line), resource, read).event;
       }
     },
   };
@@ -102,20 +126,25 @@ async function fittingPage(
 }
 
 function readEvent<T>(
-  line: Readonly<Record<string, unknown>>,
+  line: WireObject,
   resource: string,
   read: (object: unknown) => T | undefined,
-): WatchEvent<T> | undefined {
+): { readonly event: WatchEvent<T>; readonly isLastOfList: boolean } {
   const { type, object } = line;
   if (type === 'ERROR') {
     // A version that is too old comes as 200 and then this.
     const status = Number(objectAt(object)['code'] ?? 500);
     throw errorOfStatus(`watch ${resource}`, status, JSON.stringify(object), undefined);
   }
-  const resourceVersion = textAt(objectAt(objectAt(object)['metadata'])['resourceVersion']);
+  const metadata = objectAt(objectAt(object)['metadata']);
+  const resourceVersion = textAt(metadata['resourceVersion']);
   if (resourceVersion === '') throw new RemoteError('kubernetes', 'Unreadable', `watch ${resource}: no version`);
-  if (type === 'BOOKMARK') return { type: 'bookmark', resourceVersion };
+  const bookmark = { type: 'bookmark', resourceVersion } as const;
+  if (type === 'BOOKMARK') {
+    return { event: bookmark, isLastOfList: objectAt(metadata['annotations'])[LIST_ENDS] === 'true' };
+  }
   const item = read(object);
-  if (item === undefined) return { type: 'bookmark', resourceVersion };
-  return { type: type === 'DELETED' ? 'gone' : 'put', item, resourceVersion };
+  const event =
+    item === undefined ? bookmark : ({ type: type === 'DELETED' ? 'gone' : 'put', item, resourceVersion } as const);
+  return { event, isLastOfList: false };
 }

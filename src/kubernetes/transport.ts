@@ -2,7 +2,7 @@ import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import { messageOf, RemoteError } from '../errors.ts';
-import { type Clock, deadline } from '../runtime/clock.ts';
+import { type Clock, deadline, within } from '../runtime/clock.ts';
 import { serverCertificates } from '../runtime/handshake.ts';
 import { errorOfStatus } from './status.ts';
 
@@ -77,11 +77,11 @@ export class Transport {
   /** Makes one call and answers the parsed JSON. Throws RemoteError; repeats once with fresh credentials on a 401. */
   async call(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
     try {
-      return await this.#once(wanted, signal);
+      return await this.#inTime(wanted, signal);
     } catch (error) {
       if (!(error instanceof RemoteError && error.code === 'Unauthorized')) throw error;
       this.#expireCredentials();
-      return this.#once(wanted, signal);
+      return this.#inTime(wanted, signal);
     }
   }
 
@@ -142,8 +142,12 @@ export class Transport {
     await this.#credentials?.dispatcher.destroy();
   }
 
+  #inTime(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
+    return within(this.#options.timeoutMs, signal, (limited) => this.#once(wanted, limited));
+  }
+
   async #once(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
-    const answer = await this.#send(wanted, deadline(this.#options.timeoutMs, signal));
+    const answer = await this.#send(wanted, signal);
     if (answer.statusCode < 200 || answer.statusCode > 299) throw await this.#errorOf(wanted, answer);
     const operation = `${wanted.verb} ${wanted.resource}`;
     try {

@@ -18,6 +18,11 @@ export type WatchEvent<T> =
 /** How an informer reads one kind of object. Adapters throw RemoteError; `Expired` means: list again. */
 export interface ListWatch<T> {
   list(continueToken: string, signal: AbortSignal): Promise<ListPage<T>>;
+  /**
+   * Yields all that there is one by one, and returns the version that this is of; undefined from a server that cannot
+   * send it so, which is then asked for pages. Spares the server from putting lists together.
+   */
+  stream?(signal: AbortSignal): AsyncGenerator<T, string | undefined>;
   /** Ends without an error when the server ends the watch. */
   watch(resourceVersion: string, timeoutSeconds: number, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
   keyOf(item: T): string;
@@ -135,8 +140,40 @@ export class Informer<T> implements Store<T> {
   }
 
   async #list(signal: AbortSignal): Promise<string> {
-    const { source } = this.#options;
     const found = new Map<string, T>();
+    const resourceVersion = (await this.#listStream(found, signal)) ?? (await this.#listPages(found, signal));
+    // Complete before anybody is told: what a handler sets off may ask at once whether the copy is fresh.
+    const before = new Map(this.#items);
+    this.#items.clear();
+    for (const [key, item] of found) this.#items.set(key, item);
+    this.#synced = true;
+    await this.#tellOfList(before, found, signal);
+    this.#onSynced();
+    return resourceVersion;
+  }
+
+  async #listStream(found: Map<string, T>, signal: AbortSignal): Promise<string | undefined> {
+    const { source } = this.#options;
+    if (source.stream === undefined) return undefined;
+    const silence = this.#expectWord(signal);
+    try {
+      const items = source.stream(silence.signal);
+      for (;;) {
+        const { done, value } = await items.next();
+        if (done === true) return value;
+        silence.heard();
+        found.set(source.keyOf(value), value);
+      }
+    } catch (error) {
+      found.clear();
+      throw silence.isBroken() ? new SilenceError('the list was silent for too long') : error;
+    } finally {
+      silence.end();
+    }
+  }
+
+  async #listPages(found: Map<string, T>, signal: AbortSignal): Promise<string> {
+    const { source } = this.#options;
     let continueToken = '';
     let resourceVersion = '';
     do {
@@ -147,13 +184,6 @@ export class Informer<T> implements Store<T> {
       continueToken = page.continueToken;
       this.#lastHeard = this.#options.clock.monotonic();
     } while (continueToken !== '');
-    // Complete before anybody is told: what a handler sets off may ask at once whether the copy is fresh.
-    const before = new Map(this.#items);
-    this.#items.clear();
-    for (const [key, item] of found) this.#items.set(key, item);
-    this.#synced = true;
-    await this.#tellOfList(before, found, signal);
-    this.#onSynced();
     return resourceVersion;
   }
 
@@ -177,29 +207,44 @@ export class Informer<T> implements Store<T> {
   }
 
   async *#watch(resourceVersion: string, signal: AbortSignal): AsyncGenerator<WatchEvent<T>> {
-    const { source, clock, random } = this.#options;
-    const silence = new AbortController();
-    const timer = { cancel: (): void => {} };
-    const expectWord = (): void => {
-      timer.cancel();
-      timer.cancel = clock.after(SILENCE_MS, () => silence.abort());
-    };
+    const { source, random } = this.#options;
     const seconds = Math.round(WATCH_SECONDS * (1 + random()));
     // Asking is not hearing: while nobody answers, the copy grows old.
-    expectWord();
+    const silence = this.#expectWord(signal);
     try {
-      for await (const event of source.watch(resourceVersion, seconds, AbortSignal.any([signal, silence.signal]))) {
-        this.#lastHeard = clock.monotonic();
-        expectWord();
+      for await (const event of source.watch(resourceVersion, seconds, silence.signal)) {
+        silence.heard();
         yield event;
       }
     } catch (error) {
-      if (silence.signal.aborted) throw new SilenceError('the watch was silent for too long; listing again');
-      throw error;
+      if (!silence.isBroken()) throw error;
     } finally {
-      timer.cancel();
+      silence.end();
     }
-    if (silence.signal.aborted) throw new SilenceError('the watch was silent for too long; listing again');
+    if (silence.isBroken()) throw new SilenceError('the watch was silent for too long; listing again');
+  }
+
+  /** A signal that aborts with `parent`, and when nothing was heard for too long. */
+  #expectWord(parent: AbortSignal): {
+    readonly signal: AbortSignal;
+    heard(): void;
+    isBroken(): boolean;
+    end(): void;
+  } {
+    const { clock } = this.#options;
+    const silence = new AbortController();
+    const expect = (): (() => void) => clock.after(SILENCE_MS, () => silence.abort());
+    let cancel = expect();
+    return {
+      signal: AbortSignal.any([parent, silence.signal]),
+      heard: () => {
+        this.#lastHeard = clock.monotonic();
+        cancel();
+        cancel = expect();
+      },
+      isBroken: () => silence.signal.aborted,
+      end: () => cancel(),
+    };
   }
 
   #apply(event: WatchEvent<T>): void {

@@ -58,6 +58,18 @@ describe('the Kubernetes adapter on a real API server', function () {
   }
 
   describe('CSRs', () => {
+    it('are streamed as they are listed', async () => {
+      await create('streamed-1');
+      await create('streamed-2');
+      const items = csrListWatch(transport, CLIENT_SIGNER).stream?.(never);
+      const found: Csr[] = [];
+      let next = await items?.next();
+      for (; next?.done === false; next = await items?.next()) found.push(next.value);
+      expect(next?.value).to.match(/^[0-9]+$/);
+      const ours = found.filter(({ name }) => name.startsWith(PREFIX)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      expect(ours).to.deep.equal(await all());
+    });
+
     it('are listed and watched, with bookmarks and a clean end', async () => {
       const source = csrListWatch(transport, CLIENT_SIGNER);
       const { resourceVersion } = await source.list('', never);

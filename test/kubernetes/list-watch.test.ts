@@ -104,6 +104,50 @@ describe('kubernetes/list-watch', () => {
     });
   });
 
+  describe('stream', () => {
+    const END = `${JSON.stringify({
+      type: 'BOOKMARK',
+      object: { metadata: { resourceVersion: '20', annotations: { 'k8s.io/initial-events-end': 'true' } } },
+    })}\n`;
+
+    async function streamed(from = source()): Promise<{ names: string[]; version: string | undefined }> {
+      const names: string[] = [];
+      const items = from.stream?.(never);
+      if (items === undefined) throw new Error('there is no stream');
+      for (;;) {
+        const next = await items.next();
+        if (next.done === true) return { names, version: next.value };
+        names.push(next.value.name);
+      }
+    }
+
+    it('asks for all that there is, and ends with the bookmark that says so', async () => {
+      sends(line('ADDED', 'a', '11') + line('BOOKMARK', '', '12') + line('ADDED', 'left-out', '13'), END);
+      expect(await streamed()).to.deep.equal({ names: ['a'], version: '20' });
+      expect(Object.fromEntries(fixture.server.seen[0]?.query ?? [])).to.deep.equal({
+        fieldSelector: 'spec.signerName=a/b',
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        sendInitialEvents: 'true',
+        resourceVersionMatch: 'NotOlderThan',
+        timeoutSeconds: '600',
+      });
+    });
+
+    it('is not asked for again from a server that refuses it', async () => {
+      fixture.server.answer = status(422, 'Invalid', 'sendInitialEvents is forbidden for watch');
+      const things = source();
+      expect(await streamed(things)).to.deep.equal({ names: [], version: undefined });
+      expect(await streamed(things)).to.deep.equal({ names: [], version: undefined });
+      expect(fixture.server.seen).to.have.length(1);
+    });
+
+    it('that ends before its end is Unavailable', async () => {
+      sends(line('ADDED', 'a', '11'));
+      expect(await failureOf(streamed())).to.include({ code: 'Unavailable' });
+    });
+  });
+
   describe('watch', () => {
     it('asks for bookmarks from a version, for a time', async () => {
       sends();

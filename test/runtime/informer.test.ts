@@ -47,6 +47,67 @@ describe('runtime/informer', () => {
     told.length = 0;
   }
 
+  describe('listing as a stream', () => {
+    it('takes all of it, and watches from the version that it ends with', async () => {
+      source.stream = async function* () {
+        yield* [thing('a'), thing('b')];
+        return '10';
+      };
+      informer.start();
+      await informer.synced;
+      await settled();
+      expect(source.asked).to.deep.equal(['watch 10']);
+      expect([...informer.values()].map(({ name }) => name)).to.deep.equal(['a', 'b']);
+    });
+
+    it('asks for pages where the server cannot', async () => {
+      source.stream = async function* () {
+        yield* [];
+        return undefined;
+      };
+      await started(thing('a'));
+      expect(source.asked).to.deep.equal(['list', 'watch 10']);
+      expect(informer.size).to.equal(1);
+    });
+
+    it('tells nobody of half a list, and begins again', async () => {
+      const ends: (Error | string)[] = [new RemoteError('kubernetes', 'Unavailable', 'broke'), '10'];
+      source.stream = async function* () {
+        yield thing('a');
+        const end = ends.shift();
+        if (typeof end !== 'string') throw end;
+        return end;
+      };
+      informer.start();
+      await settled();
+      expect({ size: informer.size, told }).to.deep.equal({ size: 0, told: [] });
+      await clock.advance(200);
+      await settled();
+      expect(informer.size).to.equal(1);
+      expect(failures).to.have.length(1);
+    });
+
+    it('begins again after a silence in the middle', async () => {
+      let asked = 0;
+      source.stream = async function* (signal) {
+        asked += 1;
+        yield thing('a');
+        await new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+        );
+        return '';
+      };
+      informer.start();
+      await settled();
+      await clock.advance(125_000);
+      await settled();
+      await clock.advance(200);
+      await settled();
+      expect(asked).to.equal(2);
+      expect(failures[0]?.message).to.contain('silent');
+    });
+  });
+
   describe('listing', () => {
     it('reads every page, then watches from the version of the first', async () => {
       source.pages.push(

@@ -29,6 +29,8 @@ export class ScriptedListWatch implements ListWatch<Thing> {
   readonly watches: OpenWatch[] = [];
   /** What the next lists answer, one each; an error is thrown. */
   readonly pages: (ListPage<Thing> | Error)[] = [];
+  /** Only where a test has one. */
+  stream?: NonNullable<ListWatch<Thing>['stream']>;
 
   keyOf(item: Thing): string {
     return item.name;
