@@ -5,18 +5,21 @@ import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { bundle } from '../bundle.ts';
 import { startControllerManager } from '../servers/controller-manager.ts';
+import type { ServerProcess } from '../servers/process.ts';
 import { configFor, startService } from '../servers/service.ts';
 import type { Stage } from './stage.ts';
 
 export interface Running {
-  readonly pid: number;
+  readonly pids: readonly number[];
+  /** Resolves when it says that it is ready; kube-controller-manager says so before it has read anything. */
+  ready(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface Contestant {
   readonly name: string;
   /** Resolves when its process runs; it may have begun to decide by then. */
-  start(stage: Stage): Promise<Running>;
+  start(stage: Stage, changes?: Changes): Promise<Running>;
 }
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
@@ -29,33 +32,55 @@ export interface Contestants {
   readonly manager: Contestant;
   /** As it is shipped. */
   readonly managerAsShipped: Contestant;
+  /** With a loop beside it that approves every serving CSR, which it leaves to others. */
+  readonly managerWithApprover: Contestant;
   /** Two writes for each CSR with a certificate that was made before, and no check: what the API server can take. */
   readonly ceiling: Contestant;
   close(): void;
 }
+
+/** Changes of the service's config that a case needs. */
+export type Changes = Readonly<Record<string, unknown>>;
 
 /** Bundles the service as the image has it. CPU profiles of it go to `profiles`, where that is given. */
 export async function contestants(profiles: string | undefined): Promise<Contestants> {
   const folder = mkdtempSync(join(tmpdir(), 'kubelet-bootstrap-bench-'));
   await bundle(folder);
   let count = 0;
-  const manager = (name: string, flags: readonly string[]): Contestant => ({
+  const script = ({ supervisor, plane }: Stage, name: string): ServerProcess => {
+    count += 1;
+    const settings = join(folder, `${name}.json`);
+    const { adminKubeconfig: kubeconfig } = plane;
+    writeFileSync(settings, JSON.stringify({ kubeconfig, certificate: plane.ca.certificate }));
+    return supervisor.start({
+      name: `${name}-${count}`,
+      command: process.execPath,
+      args: [join(import.meta.dirname, `${name}.ts`), settings],
+    });
+  };
+  const manager = (name: string, flags: readonly string[], approver = false): Contestant => ({
     name,
-    start: async ({ supervisor, plane, managerBinary }) => {
+    start: async (stage) => {
+      const { supervisor, plane, managerBinary } = stage;
+      const helper = approver ? [script(stage, 'approver')] : [];
       const options = { binary: managerBinary, controlPlane: plane, controllers: MANAGER, flags } as const;
       const started = await startControllerManager(supervisor, { ...options, signing: 'all' });
-      return { pid: started.pid, stop: () => supervisor.end(started, 5_000) };
+      const all = [started, ...helper];
+      return {
+        pids: all.map(({ pid }) => pid),
+        ready: () => Promise.resolve(),
+        stop: async () => void (await Promise.all(all.map((each) => supervisor.end(each, 5_000)))),
+      };
     },
   });
+  const unlimited = ['--kube-api-qps=10000', '--kube-api-burst=10000'];
   return {
     ours: {
       name: 'kubelet-bootstrap',
-      start: async ({ supervisor, plane }) => {
+      start: async ({ supervisor, plane }, changes = {}) => {
         count += 1;
-        const config = configFor(
-          { controlPlane: plane },
-          { pools: { bench: { nodeNames: '[a-z]+[0-9]*-[0-9]+' } }, ops: { logLevel: 'info' } },
-        );
+        const pools = { bench: { nodeNames: '[a-z]+[0-9]*-[0-9]+' } };
+        const config = configFor({ controlPlane: plane }, { pools, ops: { logLevel: 'info' }, ...changes });
         const options = {
           name: `bench-${count}`,
           kubeconfig: plane.adminKubeconfig,
@@ -67,24 +92,26 @@ export async function contestants(profiles: string | undefined): Promise<Contest
           ],
         };
         const service = await startService(supervisor, options, false);
-        return { pid: service.process.pid, stop: () => service.stop() };
+        const isReady = async (): Promise<boolean> => (await service.ops('/readyz')).status === 200;
+        return {
+          pids: [service.process.pid],
+          ready: () => supervisor.ready(service.process, isReady, 300_000),
+          stop: () => service.stop(),
+        };
       },
     },
-    manager: manager('kube-controller-manager', ['--kube-api-qps=10000', '--kube-api-burst=10000']),
+    manager: manager('kube-controller-manager', unlimited),
+    managerWithApprover: manager('kube-controller-manager and an approver', unlimited, true),
     managerAsShipped: manager('kube-controller-manager as shipped', []),
     ceiling: {
       name: 'bare writes',
-      start: ({ supervisor, plane }) => {
-        count += 1;
-        const settings = join(folder, 'ceiling.json');
-        const { adminKubeconfig: kubeconfig } = plane;
-        writeFileSync(settings, JSON.stringify({ kubeconfig, certificate: plane.ca.certificate }));
-        const started = supervisor.start({
-          name: `ceiling-${count}`,
-          command: process.execPath,
-          args: [join(import.meta.dirname, 'ceiling.ts'), settings],
+      start: (stage) => {
+        const started = script(stage, 'ceiling');
+        return Promise.resolve({
+          pids: [started.pid],
+          ready: () => Promise.resolve(),
+          stop: () => stage.supervisor.end(started, 2_000),
         });
-        return Promise.resolve({ pid: started.pid, stop: () => supervisor.end(started, 2_000) });
       },
     },
     close: () => rmSync(folder, { recursive: true, force: true }),

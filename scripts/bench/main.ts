@@ -3,158 +3,120 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { formatTable } from '../../src/cli/output.ts';
-import { tokenClient } from '../../test/support/crowd.ts';
-import { atRest, type BenchContext, drain, incident, type Sample } from './cases.ts';
+import { nodeNames } from '../../test/support/crowd.ts';
+import type { BenchContext, Case, Figures, Role } from './case.ts';
+import { cleaning } from './cases/cleaner.ts';
+import { drains } from './cases/drain.ts';
+import { idle } from './cases/idle.ts';
+import { incident } from './cases/incident.ts';
+import { joining } from './cases/join.ts';
+import { latencies } from './cases/latency.ts';
+import { noisy } from './cases/noisy.ts';
+import { starting } from './cases/start.ts';
 import { type Contestant, contestants, type Contestants } from './contestants.ts';
 import { hottest } from './profile.ts';
-import { openStage } from './stage.ts';
+import { figuresTable, goalsTable, judge, type Result } from './report.ts';
+import { openStage, type Stage } from './stage.ts';
+import { type Load, startLoad } from './load.ts';
+import { makeTokens } from './load-tokens.ts';
+
+const CASES: readonly Case[] = [...drains, ...latencies, incident, noisy, joining, starting, cleaning, idle];
+const ROLES: readonly Role[] = ['ours', 'manager', 'ceiling'];
+const DRAINED_AT_MOST = 3_000;
 
 const { values: flags } = parseArgs({
   options: {
     case: { type: 'string', multiple: true },
-    rounds: { type: 'string', default: '3' },
-    count: { type: 'string', default: '3000' },
+    who: { type: 'string', multiple: true },
+    rounds: { type: 'string' },
+    scale: { type: 'string', default: '1' },
+    full: { type: 'boolean', default: false },
     json: { type: 'string' },
     profile: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
   },
 });
-const HELP = `npm run bench -- [--case NAME ...] [--rounds 3] [--count 3000] [--json FILE]
-  --profile: prints where the service spends its time; the figures are lower then
-cases: drain-bootstrap, drain-renewal, drain-serving, at-rest, incident
-`;
+const HELP = `npm run bench -- [--case NAME ...] [--full] [--json FILE] [--scale 1] [--rounds N] [--who ROLE ...]
+  --full     three rounds of every case, and 20,000 stuck renewals in the incident
+  --scale    part of the work that is done, such as 0.2
+  --who      only these: ours, manager, shipped, ceiling
+  --profile  prints where the service spends its time; the figures are lower then
+cases:
+${CASES.map(({ name, about }) => `  ${name.padEnd(14)} ${about}\n`).join('')}`;
 
-interface Case {
-  readonly name: string;
-  readonly unit: string;
-  /** Who takes part, and whether kube-controller-manager as shipped does, in one round with a tenth of the work. */
-  readonly who: (all: Contestants) => readonly Contestant[];
-  readonly run: (context: BenchContext, contestant: Contestant, count: number) => Promise<Sample>;
-  readonly shipped: boolean;
-}
-
-const ALL = ({ ours, manager, ceiling }: Contestants): Contestant[] => [ours, manager, ceiling];
-const CASES: readonly Case[] = [
-  {
-    name: 'drain-bootstrap',
-    unit: 'certificates/s',
-    who: ALL,
-    shipped: true,
-    run: (at, who, count) => drain(at, who, 'bootstrap', count),
-  },
-  {
-    name: 'drain-renewal',
-    unit: 'certificates/s',
-    who: ALL,
-    shipped: true,
-    run: (at, who, count) => drain(at, who, 'renewal', count),
-  },
-  // kube-controller-manager approves no serving certificates.
-  {
-    name: 'drain-serving',
-    unit: 'certificates/s',
-    who: ({ ours, ceiling }) => [ours, ceiling],
-    shipped: false,
-    run: (at, who, count) => drain(at, who, 'serving', count),
-  },
-  {
-    name: 'at-rest',
-    unit: 'ms p50',
-    who: ({ ours, manager }) => [ours, manager],
-    shipped: false,
-    run: (at, who) => atRest(at, who, 100),
-  },
-  {
-    name: 'incident',
-    unit: 'ms p50',
-    who: ({ ours, manager }) => [ours, manager],
-    shipped: true,
-    run: (at, who, count) => incident(at, who, count, 50),
-  },
-];
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 const write = (line: string): void => void process.stderr.write(`${line}\n`);
 
-if (flags.help === true) {
-  process.stdout.write(HELP);
-} else {
-  await main();
-}
-
 async function main(): Promise<void> {
-  const [rounds, count] = [Number(flags.rounds), Number(flags.count)];
+  const scale = Number(flags.scale);
   const chosen = CASES.filter(({ name }) => flags.case === undefined || flags.case.includes(name));
-  if (chosen.length === 0 || !(rounds > 0) || !(count > 0)) throw new Error(HELP);
+  if (chosen.length === 0 || !(scale > 0)) throw new Error(HELP);
   const profiles = flags.profile ? mkdtempSync(join(tmpdir(), 'kubelet-bootstrap-profiles-')) : undefined;
   const all = await contestants(profiles);
   const stage = await openStage(write);
-  const results: {
-    readonly case: string;
-    readonly unit: string;
-    readonly contestant: string;
-    readonly samples: readonly Sample[];
-  }[] = [];
+  const results: Result[] = [];
+  const plots: string[] = [];
+  let load: Load | undefined;
   try {
-    const { client: token } = await tokenClient(stage.plane, { kind: 'pool', pool: 'bench' }, 6 * 3_600_000);
-    let runs = 0;
-    const context: BenchContext = { stage, token, write, nextRun: () => (runs += 1) };
-    for (const { name, unit, who, run, shipped } of chosen) {
-      const samples = new Map<string, Sample[]>();
-      const one = async (contestant: Contestant, work: number): Promise<void> => {
-        write(`${name}: ${contestant.name}`);
-        samples.set(contestant.name, [...(samples.get(contestant.name) ?? []), await run(context, contestant, work)]);
-      };
-      for (let round = 1; round <= rounds; round += 1) {
-        for (const contestant of who(all)) await one(contestant, count);
-      }
-      if (shipped) await one(all.managerAsShipped, name === 'incident' ? count : Math.ceil(count / 10));
-      for (const [contestant, of] of samples) results.push({ case: name, unit, contestant, samples: of });
-    }
-    await token.close();
+    const { plane } = stage;
+    const exact = chosen.some(({ name }) => name === 'drain-exact');
+    const tokens = await makeTokens(plane, exact ? nodeNames('exact', Math.ceil(DRAINED_AT_MOST * scale)) : []);
+    const { server, adminKubeconfig: kubeconfig } = plane;
+    const ca = { certificate: plane.ca.certificate, key: plane.ca.key };
+    load = await startLoad({ kubeconfig, server, ca, ...tokens });
+    const context: BenchContext = { stage, load, scale, full: flags.full, write, plot: (text) => plots.push(text) };
+    for (const each of chosen) results.push(await runCase(each, all, context));
   } finally {
+    load?.stop();
     await stage.stop();
     all.close();
   }
   const hot = profiles === undefined ? [] : hottest(profiles, 10);
   if (profiles !== undefined) rmSync(profiles, { recursive: true });
-  const report = { cores: cpus().length, results, hot };
+  const goals = judge(results);
+  const report = {
+    cores: cpus().length,
+    results: results.map(({ case: { name, figures }, rounds }) => ({ case: name, figures, rounds })),
+    goals,
+    hot,
+    plots,
+  };
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, undefined, 1)}\n`);
-  process.stdout.write(table(results));
+  process.stdout.write(`${figuresTable(results)}\n${goalsTable(goals)}\n`);
+  for (const text of plots) process.stdout.write(`${text}\n`);
   for (const { name, share } of hot) process.stdout.write(`${(share * 100).toFixed(1).padStart(5)} % ${name}\n`);
   process.stdout.write(`machine: ${cpus().length} cores, shared with etcd, kube-apiserver and the load\n`);
 }
 
-function table(
-  results: readonly { case: string; unit: string; contestant: string; samples: readonly Sample[] }[],
-): string {
-  const rows = results.map(({ case: name, unit, contestant, samples }) => {
-    const of = (pick: (sample: Sample) => number | undefined): number =>
-      median(samples.map((sample) => pick(sample) ?? NaN));
-    const first = results.find((other) => other.case === name);
-    const ratio = of(({ value }) => value) / median((first?.samples ?? []).map(({ value }) => value));
-    const text = (value: number, digits = 0): string => (Number.isNaN(value) ? '' : value.toFixed(digits));
-    return [
-      name,
-      contestant,
-      `${text(of(({ value }) => value))} ${unit}`,
-      text(ratio, 2),
-      samples.map(({ value }) => text(value)).join(', '),
-      text(of(({ worst }) => worst)),
-      text(
-        of(({ ownCpu }) => ownCpu),
-        2,
-      ),
-      text(
-        of(({ apiServerCpu }) => apiServerCpu),
-        2,
-      ),
-      text(of(({ residentMiB }) => residentMiB)),
-    ];
-  });
-  return formatTable(
-    ['CASE', 'WHO', 'MEDIAN', 'OF OURS', 'ROUNDS', 'P99 MS', 'OWN CPU MS', 'API CPU MS', 'PEAK MiB'],
-    rows,
-  );
+/** Contestants take turns; kube-controller-manager as shipped has one, at the end. */
+async function runCase(chosen: Case, all: Contestants, context: BenchContext): Promise<Result> {
+  const who = chosen.who(all);
+  const rounds: Partial<Record<Role, Figures[]>> = {};
+  const one = async (role: Role, contestant: Contestant | undefined): Promise<void> => {
+    if (contestant === undefined || (flags.who !== undefined && !flags.who.includes(role))) return;
+    const began = performance.now();
+    const figures = await chosen.run(context, contestant, role);
+    const text = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+    context.write(`${chosen.name}: ${contestant.name}: ${text.join(', ')}; ${seconds(performance.now() - began)} s`);
+    rounds[role] = [...(rounds[role] ?? []), figures];
+    await clean(context.stage, context.load);
+  };
+  const count = Number(flags.rounds ?? (flags.full ? 3 : chosen.rounds));
+  for (let round = 1; round <= count; round += 1) {
+    for (const role of ROLES) await one(role, who[role]);
+  }
+  await one('shipped', who.shipped);
+  return { case: chosen, rounds };
+}
+
+const seconds = (ms: number): string => (ms / 1_000).toFixed(0);
+
+async function clean(stage: Stage, load: Load): Promise<void> {
+  await stage.clear();
+  await load.forget();
+}
+
+if (flags.help === true) {
+  process.stdout.write(HELP);
+} else {
+  await main();
 }

@@ -1,10 +1,13 @@
 /** The servers that all contestants of one bench run against, and what the processes on them cost. */
 import { readFileSync } from 'node:fs';
-import { type ControlPlane } from '../servers/control-plane.ts';
+import { join } from 'node:path';
+import { CSRS } from '../../test/support/crowd.ts';
+import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
 import { findBinaries } from '../servers/binaries.ts';
-import { startControlPlane } from '../servers/control-plane.ts';
+import { HttpsClient } from '../servers/https-client.ts';
 import type { ServerProcess } from '../servers/process.ts';
 import { newSupervisor } from '../servers/servers.ts';
+import { sampleOf } from '../servers/service.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
 
 export interface Stage {
@@ -13,6 +16,12 @@ export interface Stage {
   readonly managerBinary: string;
   /** CPU seconds of kube-apiserver so far. */
   apiServerCpu(): number;
+  /** Calls that kube-apiserver has answered for access reviews, CSRs and Events; watches not counted. */
+  apiCalls(): Promise<number>;
+  /** Puts objects into etcd as they are, past the API server: many, and as old as they say. */
+  store(objects: Iterable<readonly [key: string, object: object]>): Promise<void>;
+  /** Removes every CSR, and what the service remembers of nodes. */
+  clear(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -26,16 +35,64 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
       etcd: binaries.etcd,
       kubeApiserver: binaries['kube-apiserver'],
     });
+    const etcd = etcdClient(supervisor.folder('etcd'), plane.etcdPort);
+    supervisor.onStop(() => etcd.close());
     return {
       supervisor,
       plane,
       managerBinary: binaries['kube-controller-manager'],
       apiServerCpu: () => cpuSeconds(processes.find(({ name }) => name === 'kube-apiserver')?.pid ?? 0),
+      apiCalls: async () => {
+        const metrics = String(await plane.admin.must('GET', '/metrics'));
+        const calls = metrics.split('\n').filter((line) => !line.includes('verb="WATCH"'));
+        const of = (resource: string): number => sampleOf(calls.join('\n'), 'apiserver_request_total', { resource });
+        return of('subjectaccessreviews') + of('certificatesigningrequests') + of('events');
+      },
+      store: (objects) => store(etcd, objects),
+      clear: async () => {
+        for (const prefix of ['certificatesigningrequests/', 'configmaps/kubelet-bootstrap/']) {
+          const [key, range_end] = [base64(`/registry/${prefix}`), base64(`/registry/${prefix.slice(0, -1)}0`)];
+          await etcd.must('POST', '/v3/kv/deleterange', { key, range_end });
+        }
+        await untilGone(plane.admin);
+      },
       stop: () => supervisor.stop(),
     };
   } catch (error) {
     await supervisor.stop();
     throw error;
+  }
+}
+
+function etcdClient(dir: string, port: number): HttpsClient {
+  const file = (name: string): string => readFileSync(join(dir, name), 'utf8');
+  const [ca, certificate, key] = [file('ca.crt'), file('client.crt'), file('client.key')];
+  return new HttpsClient({ server: `https://127.0.0.1:${port}`, ca, certificate, key });
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+/** etcd takes no larger transactions. */
+const MOST_PUTS = 100;
+
+async function store(etcd: HttpsClient, objects: Iterable<readonly [string, object]>): Promise<void> {
+  let puts: object[] = [];
+  const send = async (): Promise<void> => {
+    if (puts.length > 0) await etcd.must('POST', '/v3/kv/txn', { success: puts });
+    puts = [];
+  };
+  for (const [key, object] of objects) {
+    puts.push({ request_put: { key: base64(`/registry/${key}`), value: base64(JSON.stringify(object)) } });
+    if (puts.length === MOST_PUTS) await send();
+  }
+  await send();
+}
+
+/** The API server lists from what its watch on etcd has told it. */
+async function untilGone(admin: HttpsClient): Promise<void> {
+  for (;;) {
+    const { items } = (await admin.must('GET', `${CSRS}?limit=1&resourceVersion=0`)) as { items: unknown[] };
+    if (items.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

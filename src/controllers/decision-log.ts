@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Fact, type FactName, type Facts, needs } from '../policy/facts.ts';
 import type { RequestView } from '../policy/request.ts';
 import { reasonOf } from '../policy/verdict.ts';
@@ -31,7 +31,7 @@ export function decisionFields(
   return {
     csr: csr.name,
     uid: csr.uid,
-    request: `sha256:${createHash('sha256').update(csr.request).digest('hex')}`,
+    request: `sha256:${hash('sha256', csr.request, 'hex')}`,
     signer: csr.signerName,
     requester: csr.requester.username,
     tokenId,

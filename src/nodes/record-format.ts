@@ -1,5 +1,5 @@
 /** How node records and claims stand in ConfigMaps (DESIGN D8, D16). Reading is total: nothing throws. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isNodeName } from '../tokens/binding.ts';
 import {
   type Ban,
@@ -25,7 +25,7 @@ const RELEASE = '_r';
 
 /** The ConfigMap that holds this node's record. */
 export function shardOf(node: string): string {
-  const number = (createHash('sha256').update(node).digest()[0] ?? 0) % SHARDS;
+  const number = (hash('sha256', node, 'buffer')[0] ?? 0) % SHARDS;
   return `${SHARD_PREFIX}${number.toString(16).padStart(2, '0')}`;
 }
 

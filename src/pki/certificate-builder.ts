@@ -32,7 +32,7 @@ const ALGORITHMS: Readonly<Record<IssuerAlgorithm, Uint8Array>> = {
 };
 
 const VERSION_3 = der(0xa0, unsignedInteger(Uint8Array.of(2)));
-const ORGANIZATION = attribute(OID.organization, 'system:nodes');
+const ORGANIZATION = attribute(objectIdentifier(OID.organization), 'system:nodes');
 
 /** Unused bits, then bits: digitalSignature is bit 0, keyEncipherment bit 2 (RFC 5280 §4.2.1.3). */
 const SIGN_ONLY = extension(OID.keyUsage, true, Uint8Array.of(0x03, 0x02, 0x07, 0x80));
@@ -41,6 +41,7 @@ const EXT_KEY_USAGE = {
   client: extension(OID.extKeyUsage, false, sequence(objectIdentifier(OID.clientAuth))),
   serving: extension(OID.extKeyUsage, false, sequence(objectIdentifier(OID.serverAuth))),
 };
+const COMMON_NAME = objectIdentifier(OID.commonName);
 const NO_CA = extension(OID.basicConstraints, true, sequence());
 
 /** Makes the certificates of one CA; what is the same in all of them is encoded once. */
@@ -69,7 +70,7 @@ export function certificateBuilder(issuer: Issuer): CertificateBuilder {
         algorithm,
         issuer.subjectDer,
         sequence(time(plan.notBefore), time(plan.notAfter)),
-        sequence(ORGANIZATION, attribute(OID.commonName, `system:node:${plan.nodeName}`)),
+        sequence(ORGANIZATION, attribute(COMMON_NAME, `system:node:${plan.nodeName}`)),
         plan.publicKeyDer,
         der(
           0xa3,
@@ -94,8 +95,8 @@ function subjectAltName(plan: CertificatePlan): Uint8Array[] {
 }
 
 /** An RDN of one attribute. */
-function attribute(type: string, value: string): Uint8Array {
-  return set(sequence(objectIdentifier(type), directoryString(value)));
+function attribute(type: Uint8Array, value: string): Uint8Array {
+  return set(sequence(type, directoryString(value)));
 }
 
 function extension(id: string, critical: boolean, value: Uint8Array): Uint8Array {

@@ -44,17 +44,20 @@ export function wholeOctets(content: Uint8Array): Uint8Array | undefined {
 /** `1.2.840` from the content of an OBJECT IDENTIFIER; one that is absurdly long is only measured. */
 export function dotted(content: Uint8Array): string {
   if (content.length > LONGEST_IDENTIFIER) return `(identifier of ${content.length} octets)`;
-  const arcs: bigint[] = [];
-  let arc = 0n;
+  const arcs: (number | bigint)[] = [];
+  let arc: number | bigint = 0;
   for (const octet of content) {
-    arc = (arc << 7n) | BigInt(octet & 0x7f);
+    // Few arcs need more than a number holds, and bigints take ten times as long.
+    if (typeof arc === 'number' && arc >= 2 ** 46) arc = BigInt(arc);
+    arc = typeof arc === 'number' ? arc * 128 + (octet & 0x7f) : (arc << 7n) | BigInt(octet & 0x7f);
     if (octet >= 0x80) continue;
     arcs.push(arc);
-    arc = 0n;
+    arc = 0;
   }
-  const [first = 0n, ...rest] = arcs;
-  const top = first < 80n ? first / 40n : 2n;
-  return [top, first - top * 40n, ...rest].join('.');
+  const [first = 0, ...rest] = arcs;
+  const top = first < 40 ? 0 : first < 80 ? 1 : 2;
+  const second = typeof first === 'number' ? first - top * 40 : first - BigInt(top * 40);
+  return [top, second, ...rest].join('.');
 }
 
 /** AlgorithmIdentifier (RFC 5280 §4.1.1.2). */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { CsrReading } from '../pki/kubelet-csr.ts';
 import { readKubeletCsr } from '../pki/pkcs10.ts';
 import { CLIENT_SIGNER, type Csr, SERVING_SIGNER } from '../ports.ts';
@@ -34,8 +34,7 @@ export function viewRequest(csr: Csr): RequestView {
     reading,
     nodeName,
     tokenId: tokenIdOfUser(csr.requester.username),
-    keyFingerprint: () =>
-      reading.csr === undefined ? '' : createHash('sha256').update(reading.csr.publicKeyDer).digest('hex'),
+    keyFingerprint: () => (reading.csr === undefined ? '' : hash('sha256', reading.csr.publicKeyDer, 'hex')),
   };
 }
 

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nodeNames } from '../../../test/support/crowd.ts';
+import { type BenchContext, CAP_MS, type Case, type Figures, quantile, type Role } from '../case.ts';
+import type { Contestant } from '../contestants.ts';
+import { plotInFlight } from '../plot.ts';
+import { addNodes, withoutRotation } from '../surroundings.ts';
+import { waits, warmUp } from './latency.ts';
+
+const STUCK = 3_000;
+const STUCK_IN_FULL = 20_000;
+const FRESH = 50;
+const WATCHED_S = 20;
+
+/** The talk's incident: renewals pile up because their binding is missing, and fresh nodes come meanwhile. */
+export const incident: Case = {
+  name: 'incident',
+  about: '3,000 renewals stuck without their binding, then 50 fresh nodes (20,000 with --full)',
+  figures: {
+    alone: 'ms p90 without stuck ones',
+    p90: 'ms p90 with them',
+    most: 'ms at most',
+    calls: 'API calls a minute for them',
+  },
+  goals: [
+    { what: '× the p90 without the stuck ones', found: (of) => of('ours', 'p90') / of('ours', 'alone'), atMost: 2 },
+    { what: 'API calls a minute for the stuck ones', found: (of) => of('ours', 'calls'), atMost: 200 },
+  ],
+  who: ({ ours, manager, managerAsShipped: shipped }) => ({ ours, manager, shipped }),
+  rounds: 1,
+  run: (context, who, role) => withoutRotation(context.stage.plane, () => run(context, who, role)),
+};
+
+async function run({ stage, load, scale, full, plot }: BenchContext, who: Contestant, role: Role): Promise<Figures> {
+  const stuck = nodeNames('fleet', Math.ceil((full ? STUCK_IN_FULL : STUCK) * scale));
+  await addNodes(stage.plane, stuck);
+  const running = await who.start(stage);
+  const fresh = async (prefix: string): Promise<number[]> => {
+    await load.oneByOne('pool', nodeNames(prefix, FRESH), CAP_MS);
+    const all = (await load.waited('pool')).filter(({ node }) => node.startsWith(prefix));
+    // Those that were not even begun wait behind the one that got nothing.
+    const missing = Array.from({ length: FRESH - all.length }, () => CAP_MS);
+    return [...waits(all, CAP_MS), ...missing];
+  };
+  try {
+    await warmUp(load);
+    const alone = await fresh('alone');
+    await load.forget();
+    await load.make('renewal', stuck);
+    const beside = await fresh('fresh');
+    plot(plotInFlight(`CSRs in flight, ${who.name}`, await load.inFlight()));
+    const before = await stage.apiCalls();
+    if (role !== 'shipped') await sleep(WATCHED_S * 1_000);
+    const calls = role === 'shipped' ? NaN : ((await stage.apiCalls()) - before) * (60 / WATCHED_S);
+    return { alone: quantile(alone, 0.9), p90: quantile(beside, 0.9), most: Math.max(...beside), calls };
+  } finally {
+    await running.stop();
+  }
+}

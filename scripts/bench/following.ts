@@ -1,0 +1,98 @@
+/** When each CSR got its certificate or went, as one watch on all of them shows it. */
+import { Agent, request } from 'undici';
+import { CSRS } from '../../test/support/crowd.ts';
+import { readKubeconfig } from '../servers/kubeconfig.ts';
+
+/** Times in ms since `performance.timeOrigin`. */
+export interface Following {
+  readonly issuedAt: ReadonlyMap<string, number>;
+  /** How many of them have a name that begins with `kind` and a dash. */
+  issuedOf(kind: string): number;
+  /** Calls `then` once, with the PEM, when that CSR has its certificate. */
+  once(name: string, then: (certificatePem: string) => void): void;
+  /** Of CSRs that are gone since `forget`. */
+  readonly gone: { count: number; firstAt: number; lastAt: number };
+  /** Resolves with true when `holds`, with false after `mostMs`; looks at every change. */
+  until(holds: () => boolean, mostMs: number): Promise<boolean>;
+  forget(): void;
+  close(): Promise<void>;
+}
+
+/** Watches from now on. */
+export async function follow(kubeconfig: string): Promise<Following> {
+  const access = readKubeconfig(kubeconfig);
+  const agent = new Agent({
+    connect: { ca: access.ca, cert: access.certificate, key: access.key },
+    bodyTimeout: 0,
+    allowH2: false,
+  });
+  const first = await request(`${access.server}${CSRS}?limit=1`, { dispatcher: agent });
+  const { metadata } = (await first.body.json()) as { metadata: { resourceVersion: string } };
+  const query = `watch=true&timeoutSeconds=7200&resourceVersion=${metadata.resourceVersion}`;
+  const { body } = await request(`${access.server}${CSRS}?${query}`, { dispatcher: agent });
+  const issuedAt = new Map<string, number>();
+  const counts = new Map<string, number>();
+  const wanted = new Map<string, (pem: string) => void>();
+  const looks = new Set<() => void>();
+  const gone = { count: 0, firstAt: NaN, lastAt: NaN };
+
+  const take = (line: string, now: number): void => {
+    if (line.startsWith('{"type":"ADDED"')) return;
+    const name = /"name":"([^"]+)"/.exec(line)?.[1] ?? '';
+    if (line.startsWith('{"type":"DELETED"')) {
+      gone.count += 1;
+      gone.firstAt = gone.count === 1 ? now : gone.firstAt;
+      gone.lastAt = now;
+      return;
+    }
+    const certificate = /"certificate":"([^"]+)"/.exec(line)?.[1];
+    if (certificate === undefined || issuedAt.has(name)) return;
+    issuedAt.set(name, now);
+    const kind = name.slice(0, name.indexOf('-'));
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const then = wanted.get(name);
+    wanted.delete(name);
+    then?.(Buffer.from(certificate, 'base64').toString());
+  };
+  const read = async (): Promise<void> => {
+    let rest = '';
+    for await (const chunk of body.setEncoding('utf8')) {
+      const lines = (rest + String(chunk)).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) take(line, performance.now());
+      for (const look of looks) look();
+    }
+  };
+  const reading = read().catch(() => undefined);
+
+  return {
+    issuedAt,
+    gone,
+    issuedOf: (kind) => counts.get(kind) ?? 0,
+    once: (name, then) => void wanted.set(name, then),
+    until: (holds, mostMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => done(false), mostMs);
+        const look = (): void => {
+          if (holds()) done(true);
+        };
+        const done = (answer: boolean): void => {
+          clearTimeout(timer);
+          looks.delete(look);
+          resolve(answer);
+        };
+        looks.add(look);
+        look();
+      }),
+    forget: () => {
+      issuedAt.clear();
+      counts.clear();
+      wanted.clear();
+      Object.assign(gone, { count: 0, firstAt: NaN, lastAt: NaN });
+    },
+    close: async () => {
+      await agent.destroy();
+      await reading;
+    },
+  };
+}

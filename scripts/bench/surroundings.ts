@@ -1,0 +1,70 @@
+/** What is in the cluster before a case begins. */
+import PQueue from 'p-queue';
+import { CLIENT_SIGNER } from '../../src/ports.ts';
+import { buildCsrPem } from '../../test/support/csr-builder.ts';
+import type { ControlPlane } from '../servers/control-plane.ts';
+import { certifier } from './identities.ts';
+import { cpuSeconds } from './stage.ts';
+
+const AT_ONCE = 16;
+
+/** CPU seconds of these processes together. */
+export const cpuOf = (pids: readonly number[]): number => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+
+/** Node objects: what renews or serves is there. */
+export async function addNodes({ admin }: ControlPlane, nodes: readonly string[]): Promise<void> {
+  const gate = new PQueue({ concurrency: AT_ONCE });
+  await gate.addAll(nodes.map((name) => () => admin.must('POST', '/api/v1/nodes', { metadata: { name } }, [409])));
+}
+
+const ROTATION = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/kubeadm:node-autoapprove-certificate-rotation';
+
+/** Runs `during` while nobody may have renewals approved: the talk's incident. */
+export async function withoutRotation<T>({ admin }: ControlPlane, during: () => Promise<T>): Promise<T> {
+  const held = (await admin.must('GET', ROTATION)) as { metadata: { name: string } };
+  await admin.must('DELETE', ROTATION);
+  try {
+    return await during();
+  } finally {
+    const { name } = held.metadata;
+    await admin.must('POST', ROTATION.slice(0, ROTATION.lastIndexOf('/')), { ...held, metadata: { name } });
+  }
+}
+
+const NODES = 5_000;
+
+/** CSRs with their certificates, issued `ageMs` ago to 5,000 nodes in turn, as they lie in etcd. */
+export function* issuedCsrs(
+  ca: ControlPlane['ca'],
+  count: number,
+  ageMs: number,
+): Generator<readonly [key: string, csr: object]> {
+  const certificate = certifier(ca);
+  const at = Date.now() - ageMs;
+  const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
+  for (let index = 0; index < count; index += 1) {
+    const node = `old-${index % NODES}`;
+    const name = `stored-${index}`;
+    const username = `system:node:${node}`;
+    const condition = { type: 'Approved', status: 'True', reason: 'AutoApproved', message: 'auto-approved' };
+    yield [
+      `certificatesigningrequests/${name}`,
+      {
+        apiVersion: 'certificates.k8s.io/v1',
+        kind: 'CertificateSigningRequest',
+        metadata: { name, uid: crypto.randomUUID(), creationTimestamp: time },
+        spec: {
+          request: Buffer.from(buildCsrPem({ commonName: username })).toString('base64'),
+          signerName: CLIENT_SIGNER,
+          usages: ['digital signature', 'client auth'],
+          username,
+          groups: ['system:nodes', 'system:authenticated'],
+        },
+        status: {
+          conditions: [{ ...condition, lastUpdateTime: time, lastTransitionTime: time }],
+          certificate: Buffer.from(certificate(node, at)).toString('base64'),
+        },
+      },
+    ];
+  }
+}
