@@ -4,6 +4,7 @@ import { summariseCertificate } from '../pki/certificate-summary.ts';
 import { LARGEST_REQUEST_BYTES } from '../pki/pkcs10.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 import { listWatch } from './list-watch.ts';
+import { TextPool } from './text-pool.ts';
 import type { Transport } from './transport.ts';
 import { listAt, objectAt, readMeta, textAt, textsAt, timeAt, type WireObject } from './wire.ts';
 
@@ -23,12 +24,12 @@ const NO_METADATA = { labels: {}, annotations: {}, finalizers: [] };
  * Reads a CertificateSigningRequest. Throws RemoteError `Unreadable` when it is none. `keepRequest` keeps the request
  * bytes of a settled one, too: for `explain`, not for the copy in memory.
  */
-export function readCsr(object: unknown, keepRequest = false): Csr {
+export function readCsr(object: unknown, keepRequest = false, pool = new TextPool()): Csr {
   const meta = readMeta(object);
   const spec = objectAt(objectAt(object)['spec']);
   const status = objectAt(objectAt(object)['status']);
   const certificate = textAt(status['certificate']);
-  const conditions = listAt(status['conditions']).map((item) => readCondition(objectAt(item)));
+  const conditions = listAt(status['conditions']).map((item) => readCondition(objectAt(item), pool));
   const settled = certificate !== '' || conditions.some((condition) => condition.type === 'Denied');
   const expirationSeconds = spec['expirationSeconds'];
   const hasLargeMetadata = sizeOf(meta) > LARGEST_METADATA;
@@ -36,14 +37,14 @@ export function readCsr(object: unknown, keepRequest = false): Csr {
     ...meta,
     ...(hasLargeMetadata ? NO_METADATA : {}),
     hasLargeMetadata,
-    signerName: textAt(spec['signerName']),
+    signerName: pool.text(textAt(spec['signerName'])),
     requester: {
       username: textAt(spec['username']),
       uid: textAt(spec['uid']),
-      groups: textsAt(spec['groups']),
+      groups: pool.list(textsAt(spec['groups'])),
       extra: Object.fromEntries(Object.entries(objectAt(spec['extra'])).map(([key, value]) => [key, textsAt(value)])),
     },
-    usages: textsAt(spec['usages']),
+    usages: pool.list(textsAt(spec['usages'])),
     expirationSeconds: typeof expirationSeconds === 'number' ? expirationSeconds : undefined,
     request: settled && !keepRequest ? NO_BYTES : requestAt(spec['request']),
     conditions,
@@ -62,12 +63,12 @@ function sizeOf({ labels, annotations, finalizers }: Pick<Csr, 'labels' | 'annot
   return texts.reduce((size, text) => size + text.length, 0);
 }
 
-function readCondition(wire: WireObject): Condition {
+function readCondition(wire: WireObject, pool: TextPool): Condition {
   return {
-    type: textAt(wire['type']),
-    status: textAt(wire['status']),
-    reason: textAt(wire['reason']),
-    message: textAt(wire['message']),
+    type: pool.text(textAt(wire['type'])),
+    status: pool.text(textAt(wire['status'])),
+    reason: pool.text(textAt(wire['reason'])),
+    message: pool.text(textAt(wire['message'])),
     lastUpdateTime: timeAt(wire['lastUpdateTime']),
     lastTransitionTime: timeAt(wire['lastTransitionTime']),
   };
@@ -75,12 +76,13 @@ function readCondition(wire: WireObject): Condition {
 
 /** CSRs of one signer, or of every signer where it is undefined. */
 export function csrListWatch(transport: Transport, signerName: string | undefined): ListWatch<Csr> {
+  const pool = new TextPool();
   return listWatch<Csr>({
     transport,
     resource: RESOURCE,
     path: PATH,
     selectors: signerName === undefined ? {} : { fieldSelector: `spec.signerName=${signerName}` },
-    read: (object) => readCsr(object),
+    read: (object) => readCsr(object, false, pool),
     keyOf: (csr) => csr.name,
     identityOf: (csr) => csr.uid,
   });

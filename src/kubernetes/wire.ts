@@ -24,14 +24,20 @@ export function needText(value: unknown, what: string): string {
   throw new RemoteError('kubernetes', 'Unreadable', `an object without ${what}`);
 }
 
-/** String values of a map; anything else in it is left out. */
-export function textMapAt(value: unknown): Record<string, string> {
+/** Shared by all that have none: most objects have neither labels nor annotations nor finalizers. */
+const NO_MAP: Readonly<Record<string, string>> = Object.freeze({});
+const NO_TEXTS: readonly string[] = Object.freeze([]);
+
+/** String values of a map; anything else in it is left out. Not to be changed. */
+export function textMapAt(value: unknown): Readonly<Record<string, string>> {
+  if (value === undefined) return NO_MAP;
   const entries = Object.entries(objectAt(value));
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
-/** Strings of a list; anything else in it is left out. */
-export function textsAt(value: unknown): string[] {
+/** Strings of a list; anything else in it is left out. Not to be changed. */
+export function textsAt(value: unknown): readonly string[] {
+  if (value === undefined) return NO_TEXTS;
   return listAt(value).filter((item): item is string => typeof item === 'string');
 }
 

@@ -54,5 +54,7 @@ export function formatPem(label: string, der: Uint8Array): string {
 
 function decodeBase64(text: string): Uint8Array | undefined {
   const der = Buffer.from(text, 'base64');
-  return der.length > 0 && der.toString('base64') === text ? der : undefined;
+  if (der.length === 0 || der.toString('base64') !== text) return undefined;
+  // Parts of a Buffer are Buffers, which take three times as long to make.
+  return new Uint8Array(der.buffer, der.byteOffset, der.byteLength);
 }

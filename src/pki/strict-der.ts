@@ -14,6 +14,31 @@ export interface DerElement {
   readonly content: Uint8Array;
 }
 
+/** Views are made when they are asked for: of most values only one is, and making one takes longer than reading it. */
+class DerValue implements DerElement {
+  readonly tag: number;
+  readonly end: number;
+  readonly #bytes: Uint8Array;
+  readonly #offset: number;
+  readonly #start: number;
+
+  constructor(tag: number, bytes: Uint8Array, offset: number, start: number, end: number) {
+    this.tag = tag;
+    this.end = end;
+    this.#bytes = bytes;
+    this.#offset = offset;
+    this.#start = start;
+  }
+
+  get raw(): Uint8Array {
+    return this.#bytes.subarray(this.#offset, this.end);
+  }
+
+  get content(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.end);
+  }
+}
+
 const CONSTRUCTED = 0x20;
 const CLASS = 0xc0;
 const HIGH_TAG = 0x1f;
@@ -34,7 +59,7 @@ export function checkStrictDer(bytes: Uint8Array, limits: DerLimits = DEFAULT_LI
   const budget = { nodes: limits.maxNodes };
   const one = readElement(bytes, 0);
   if (typeof one === 'string') return one;
-  if (one.raw.length !== bytes.length) return `${bytes.length - one.raw.length} bytes follow the value`;
+  if (one.end !== bytes.length) return `${bytes.length - one.end} bytes follow the value`;
   return checkElement(one, limits.maxDepth, budget);
 }
 
@@ -48,12 +73,12 @@ export function derElements(content: Uint8Array): readonly DerElement[] | undefi
     const element = readElement(content, offset);
     if (typeof element === 'string') return undefined;
     elements.push(element);
-    offset += element.raw.length;
+    offset = element.end;
   }
   return elements;
 }
 
-function readElement(bytes: Uint8Array, offset: number): DerElement | string {
+function readElement(bytes: Uint8Array, offset: number): DerValue | string {
   const tag = bytes[offset];
   const first = bytes[offset + 1];
   if (tag === undefined || first === undefined) return `value cut off at byte ${offset}`;
@@ -65,13 +90,13 @@ function readElement(bytes: Uint8Array, offset: number): DerElement | string {
     if (octets === 0) return `indefinite length at byte ${offset}`;
     if (octets > 4) return `length of ${octets} octets at byte ${offset}`;
     length = 0;
-    for (const octet of bytes.subarray(start, start + octets)) length = length * 256 + octet;
+    for (let at = start; at < Math.min(start + octets, bytes.length); at += 1) length = length * 256 + (bytes[at] ?? 0);
     start += octets;
     if (length < 0x80 || length < 256 ** (octets - 1)) return `length not minimal at byte ${offset}`;
   }
   const end = start + length;
   if (end > bytes.length) return `value at byte ${offset} is longer than what holds it`;
-  return { tag, raw: bytes.subarray(offset, end), content: bytes.subarray(start, end) };
+  return new DerValue(tag, bytes, offset, start, end);
 }
 
 function checkElement(element: DerElement, depth: number, budget: { nodes: number }): string | undefined {
@@ -81,33 +106,36 @@ function checkElement(element: DerElement, depth: number, budget: { nodes: numbe
   const { tag } = element;
   const constructed = (tag & CONSTRUCTED) !== 0;
   if ((tag & CLASS) === 0) {
-    const type = tag & HIGH_TAG;
-    const problem = checkUniversal(type, constructed, element.content);
+    const problem = checkUniversal(tag & HIGH_TAG, constructed, element);
     if (problem !== undefined) return problem;
   }
   return constructed ? checkChildren(element, depth, budget) : undefined;
 }
 
 function checkChildren(parent: DerElement, depth: number, budget: { nodes: number }): string | undefined {
+  const { content } = parent;
+  const isSet = parent.tag === (SET | CONSTRUCTED);
   let before: Uint8Array | undefined;
-  for (let offset = 0; offset < parent.content.length;) {
-    const child = readElement(parent.content, offset);
+  for (let offset = 0; offset < content.length;) {
+    const child = readElement(content, offset);
     if (typeof child === 'string') return child;
     const problem = checkElement(child, depth - 1, budget);
     if (problem !== undefined) return problem;
-    if (parent.tag === (SET | CONSTRUCTED) && before !== undefined && Buffer.compare(before, child.raw) > 0) {
-      return 'SET not in order';
+    if (isSet) {
+      const { raw } = child;
+      if (before !== undefined && Buffer.compare(before, raw) > 0) return 'SET not in order';
+      before = raw;
     }
-    before = child.raw;
-    offset += child.raw.length;
+    offset = child.end;
   }
   return undefined;
 }
 
-function checkUniversal(type: number, constructed: boolean, content: Uint8Array): string | undefined {
+function checkUniversal(type: number, constructed: boolean, element: DerElement): string | undefined {
   if (type === SEQUENCE || type === SET) return constructed ? undefined : 'SEQUENCE or SET that is not constructed';
   if (!PRIMITIVE_TYPES.has(type)) return `universal type ${type}, which X.509 does not use`;
   if (constructed) return `universal type ${type} in constructed form`;
+  const { content } = element;
   if (type === 1) {
     return content.length === 1 && (content[0] === 0 || content[0] === 0xff) ? undefined : 'BOOLEAN not 00 or FF';
   }

@@ -160,8 +160,8 @@ export class Informer<T> implements Store<T> {
       const items = source.stream(silence.signal);
       for (;;) {
         const { done, value } = await items.next();
-        if (done === true) return value;
         silence.heard();
+        if (done === true) return value;
         found.set(source.keyOf(value), value);
       }
     } catch (error) {

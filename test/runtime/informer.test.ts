@@ -60,6 +60,16 @@ describe('runtime/informer', () => {
       expect([...informer.values()].map(({ name }) => name)).to.deep.equal(['a', 'b']);
     });
 
+    it('is fresh when there is nothing', async () => {
+      source.stream = async function* () {
+        yield* [];
+        return '10';
+      };
+      informer.start();
+      await informer.synced;
+      expect(informer.fresh()).to.equal(true);
+    });
+
     it('asks for pages where the server cannot', async () => {
       source.stream = async function* () {
         yield* [];
