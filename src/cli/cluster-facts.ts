@@ -41,6 +41,7 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
     addresses: addresses.sources,
     tokens: tokenStore,
     records,
+    releases: records.releases,
     claims: new ClaimDesk(shared),
     nodes: nodeStore,
     leases: nodeLeases(transport),

@@ -15,6 +15,7 @@ import type { RequestView } from '../policy/request.ts';
 import { accessKind } from '../policy/shared-rules.ts';
 import type { AccessAnswer, NodeLeases, NodeObject, Requester, Store } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Releases } from './releases.ts';
 import { readBinding } from '../tokens/binding.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';
 
@@ -49,6 +50,7 @@ export interface FactSources {
     ): Promise<Fact<AccessAnswer>>;
   };
   readonly records: NodeRecords;
+  readonly releases: Pick<Releases, 'isFor'>;
   readonly nodes: Pick<Store<NodeObject>, 'get' | 'fresh'>;
   readonly leases: NodeLeases;
   readonly claims: Claims;
@@ -88,7 +90,7 @@ export class FactGatherer {
       now: clock.now(),
       token: when('token', () => this.#token(request.tokenId)),
       access: needs(path, 'access') ? await access.review(accessKind(path), csr.requester, signal) : NOT_NEEDED,
-      record: when('record', () => recordFact(this.#sources.records, nodeName)),
+      record: when('record', () => this.#record(request)),
       presence:
         needs(path, 'presence') && nodeName !== undefined ? await this.#presence(request, policy, signal) : NOT_NEEDED,
       claims: when('claims', () => this.#claims(request, policy)),
@@ -103,6 +105,13 @@ export class FactGatherer {
     const record = tokens.get(id);
     if (!tokens.fresh()) return { known: false, why: 'the watch on bootstrap tokens is not up to date' };
     return { known: true, value: record };
+  }
+
+  #record({ nodeName, csr }: RequestView): Fact<NodeRecord | undefined> {
+    const { records, releases } = this.#sources;
+    const fact = recordFact(records, nodeName);
+    if (!fact.known || fact.value?.release === undefined || releases.isFor(fact.value.node, csr.uid)) return fact;
+    return { known: true, value: { ...fact.value, release: undefined } };
   }
 
   async #presence(

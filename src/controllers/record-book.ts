@@ -18,6 +18,7 @@ import {
 import { backoff, type Clock } from '../runtime/clock.ts';
 import { AddressIndex, hasAddress } from './address-index.ts';
 import type { NodeRecords } from './fact-gatherer.ts';
+import { Releases } from './releases.ts';
 
 export interface RecordBookOptions {
   /** What is stored, as the watch shows it. */
@@ -53,6 +54,7 @@ interface Reservation {
  * issued CSR and writes records in groups; until then the CSR itself is the journal.
  */
 export class RecordBook implements NodeRecords {
+  readonly releases: Releases;
   readonly #options: RecordBookOptions;
   /** Records that differ from what the watch has shown. */
   readonly #ahead = new Map<string, NodeRecord>();
@@ -68,6 +70,7 @@ export class RecordBook implements NodeRecords {
 
   constructor(options: RecordBookOptions) {
     this.#options = options;
+    this.releases = new Releases(options.clock);
   }
 
   /** To be called when the stored records were read completely for the first time. */
@@ -85,9 +88,12 @@ export class RecordBook implements NodeRecords {
     const stored = this.#storedOf(node);
     const ahead = this.#ahead.get(node);
     if (stored?.known === false) return stored;
-    if (ahead === undefined) return { known: true, value: stored?.value };
+    const release = this.releases.isUsed(node, stored?.value.release) ? undefined : stored?.value.release;
     // Bans and releases are others' to write.
-    return { known: true, value: { ...ahead, ban: stored?.value.ban, release: stored?.value.release } };
+    if (ahead !== undefined) return { known: true, value: { ...ahead, ban: stored?.value.ban, release } };
+    return stored === undefined || release === stored.value.release
+      ? { known: true, value: stored?.value }
+      : { known: true, value: { ...stored.value, release } };
   }
 
   /** Every record that can be read. */
@@ -164,7 +170,10 @@ export class RecordBook implements NodeRecords {
   /** To be told of every stored map that is new or changed: what it has caught up with is not ahead any more. */
   stored({ records }: StateMap): void {
     for (const [node, record] of records) {
-      if (record.known) this.#addresses.add(record.value);
+      if (record.known) {
+        this.#addresses.add(record.value);
+        this.releases.stored(node, record.value.release);
+      }
       const ahead = this.#ahead.get(node);
       if (ahead === undefined || !record.known || this.#dirty.has(node)) continue;
       if (formatRecord(ahead) === formatRecord(record.value)) this.#ahead.delete(node);
@@ -218,6 +227,7 @@ export class RecordBook implements NodeRecords {
     const before = known.value ?? emptyRecord(node);
     const after = change(before);
     if (after === before) return;
+    this.releases.changed(before, after);
     this.#ahead.set(node, after);
     this.#addresses.add(after);
     this.#dirty.add(node);
@@ -255,7 +265,10 @@ export class RecordBook implements NodeRecords {
       const record = this.#ahead.get(node);
       if (record === undefined) continue;
       changes[node] = formatRecord(record);
-      if (this.#usesUpRelease(node, record)) Object.assign(changes, releaseChange(node, undefined));
+      const stored = this.#storedOf(node);
+      if (stored?.known === true && this.releases.isUsed(node, stored.value.release)) {
+        Object.assign(changes, releaseChange(node, undefined));
+      }
       written.set(node, record);
     }
     try {
@@ -270,13 +283,6 @@ export class RecordBook implements NodeRecords {
       log.warn({ shard, nodes: nodes.length, error: messageOf(error) }, 'node records are not written yet');
       return false;
     }
-  }
-
-  /** One first certificate, and the release is over (DESIGN D9). */
-  #usesUpRelease(node: string, { token }: NodeRecord): boolean {
-    const stored = this.#storedOf(node);
-    if (stored?.known !== true || stored.value.release === undefined || token === undefined) return false;
-    return stored.value.token?.usedAt !== token.usedAt;
   }
 
   #storedOf(node: string): StoredRecord | undefined {

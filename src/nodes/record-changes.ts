@@ -32,7 +32,7 @@ export function isOwnRequest(node: string, { username, groups }: IssuedRequest['
   );
 }
 
-/** The record after a client certificate. The release of a node is used up by it: see `usesUpRelease`. */
+/** The record after a client certificate. The release of a node is used up by it: see `Releases`. */
 export function withClientCertificate(record: NodeRecord, issued: IssuedRequest): NodeRecord {
   const { createdAt, certificate, requester } = issued;
   if (record.certificates.some(({ fingerprint }) => fingerprint === certificate.fingerprint)) return record;

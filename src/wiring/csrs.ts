@@ -125,6 +125,7 @@ export function csrSide(
   const seats = new Seats({
     claims: state.claims,
     records: state.records,
+    releases: state.records.releases,
     policy: () => inForce.policy,
     clock,
   });

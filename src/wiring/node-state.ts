@@ -22,7 +22,7 @@ export interface NodeState {
   /** Of the ConfigMaps. */
   readonly informer: Informer<StateMap>;
   readonly nodes: Informer<NodeObject>;
-  readonly facts: Pick<FactSources, 'records' | 'claims' | 'nodes' | 'leases'>;
+  readonly facts: Pick<FactSources, 'records' | 'releases' | 'claims' | 'nodes' | 'leases'>;
   readonly parts: readonly Part[];
   /** How many nodes are there whose client certificate ends or ended unrenewed. */
   late(): number;
@@ -60,7 +60,7 @@ export function nodeState(context: Context, transport: Transport, tokens: Inform
     claims,
     informer,
     nodes,
-    facts: { records, claims, nodes, leases: nodeLeases(transport) },
+    facts: { records, releases: records.releases, claims, nodes, leases: nodeLeases(transport) },
     parts: [
       load,
       ...(config.controllers.includes('cleaner') && !config.cleaner.dryRun && config.mode !== 'observe' ? [sweep] : []),

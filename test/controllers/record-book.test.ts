@@ -205,6 +205,7 @@ describe('controllers/record-book', () => {
     state.show();
     expect(recordOf()?.release).to.not.equal(undefined);
     book.saw(issued(9_000));
+    expect(recordOf()?.release, 'before that is written').to.equal(undefined);
     await clock.advance(5_000);
     state.show();
     expect(recordOf()?.release).to.equal(undefined);

@@ -5,7 +5,7 @@ import { type ClaimRequest, Seats } from '../../src/controllers/seats.ts';
 import type { PoolPolicy } from '../../src/policy/policy-config.ts';
 import { review } from '../../src/policy/review.ts';
 import type { RequestPath } from '../../src/policy/verdict.ts';
-import { type Change, NODE, pool, POOL_GROUP, ruleInput } from '../policy/good-request.ts';
+import { type Change, NODE, NOW, pool, POOL_GROUP, recorded, ruleInput } from '../policy/good-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { never } from './world.ts';
 
@@ -15,7 +15,8 @@ const USES: Change = {
   facts: { claims: { known: true, value: { uses: 50, usedByOthers: 0, othersInPool: 0 } } },
 };
 
-function seats(rules: Partial<PoolPolicy>, others: number, claim: 'claimed' | 'usedUp' = 'claimed') {
+function seats(rules: Partial<PoolPolicy>, others: number, claim: 'claimed' | 'usedUp' = 'claimed', released = true) {
+  const taken: string[] = [];
   const claimed: ClaimRequest[] = [];
   const reserved: string[] = [];
   const input = ruleInput('bootstrap', { policy: { pools: new Map([['workers', pool('workers', '.*', rules)]]) } });
@@ -27,15 +28,16 @@ function seats(rules: Partial<PoolPolicy>, others: number, claim: 'claimed' | 'u
       },
     },
     records: { othersInPool: () => others, reserve: (node, name) => reserved.push(`${name}/${node}`) },
+    releases: { take: (node, uid) => taken.push(`${node} ${uid}`) > 0 && released },
     policy: () => input.policy,
-    clock: new FakeClock(),
+    clock: new FakeClock(NOW),
   });
   const take = (change: Change, path: RequestPath = 'bootstrap'): Promise<boolean> => {
-    const taken = ruleInput(path, change);
-    const decision: Decision = { facts: taken.facts, verdict: review(taken) };
-    return made.take(taken.request, decision, never);
+    const asked = ruleInput(path, change);
+    const decision: Decision = { facts: asked.facts, verdict: review(asked) };
+    return made.take(asked.request, decision, never);
   };
-  return { take, claimed, reserved };
+  return { take, claimed, reserved, taken };
 }
 
 describe('controllers/seats', () => {
@@ -66,6 +68,33 @@ describe('controllers/seats', () => {
     const full = seats({ maxNodes: 10 }, 10);
     expect(await full.take(USES)).to.equal(false);
     expect([full.reserved, full.claimed]).to.deep.equal([[], []]);
+  });
+
+  describe('the release of a node', () => {
+    const released = { record: { known: true, value: recorded({ release: { until: NOW + 1 } }) } } as const;
+    const there = { presence: { known: true, value: { exists: true, renewedAt: NOW, wasLive: false } } } as const;
+
+    it('is taken by the request that it lets through', async () => {
+      const { take, taken } = seats({}, 0);
+      expect(await take({ facts: { ...released, ...there } })).to.equal(true);
+      expect(taken).to.deep.equal([`${NODE} uid-1`]);
+    });
+
+    it('stops a request when another has taken it', async () => {
+      expect(await seats({}, 0, 'claimed', false).take({ facts: { ...released, ...there } })).to.equal(false);
+    });
+
+    for (const [what, change] of [
+      ['there is none', { facts: there }],
+      ['there is no node', { facts: released }],
+      ['the token was issued to replace the node', { facts: { ...released, ...there }, token: { replacesLive: true } }],
+    ] as const) {
+      it(`is left alone where ${what}`, async () => {
+        const { take, taken } = seats({}, 0, 'claimed', false);
+        expect(await take(change)).to.equal(true);
+        expect(taken).to.deep.equal([]);
+      });
+    }
   });
 
   it('reserves nothing in a pool without a limit', async () => {

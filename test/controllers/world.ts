@@ -7,6 +7,7 @@ import { Decider } from '../../src/controllers/decider.ts';
 import { FactGatherer } from '../../src/controllers/fact-gatherer.ts';
 import { noNodeFacts } from '../support/no-facts.ts';
 import { PendingRequests } from '../../src/controllers/pending-requests.ts';
+import { Releases } from '../../src/controllers/releases.ts';
 import { Seats } from '../../src/controllers/seats.ts';
 import { Signer } from '../../src/controllers/signer.ts';
 import { localSigner } from '../../src/local-ca/signer.ts';
@@ -98,6 +99,7 @@ export class World {
   /** Names of issued CSRs that are not on record yet. */
   readonly unrecorded = new Set<string>();
   readonly policy: PolicyConfig;
+  readonly releases = new Releases(this.clock);
   readonly decider: Decider;
   readonly approver: Approver;
   readonly signer: Signer;
@@ -130,6 +132,7 @@ export class World {
       credentials: 'adopt',
     };
     const facts = new FactGatherer({
+      releases: this.releases,
       ...noNodeFacts(),
       records: {
         fresh: () => true,
@@ -149,6 +152,7 @@ export class World {
     const seats = new Seats({
       claims: { claim: () => Promise.resolve(this.claimed) },
       records: { othersInPool: () => 0, reserve: () => {} },
+      releases: this.releases,
       policy: () => this.policy,
       clock,
     });

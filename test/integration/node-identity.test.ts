@@ -22,7 +22,7 @@ import {
   until,
 } from '../support/crowd.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
-import { withoutApproving } from '../support/limited-account.ts';
+import { accountWithout } from '../support/limited-account.ts';
 import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const NODES = '/api/v1/nodes';
@@ -132,6 +132,29 @@ describe('who becomes which node, on the real API server', function () {
       await waits(await ask(client, 'alive-1'), 'NodeIsLive');
     });
 
+    it('is replaced once by a release, although two wait for it', async () => {
+      await register('alive-3');
+      await beat('alive-3', 0);
+      const clients = [
+        await withToken({ kind: 'node', node: 'alive-3' }),
+        await withToken({ kind: 'node', node: 'alive-3' }),
+      ];
+      const names = await Promise.all(clients.map((client) => ask(client, 'alive-3')));
+      for (const name of names) await waits(name, 'NodeIsLive');
+      expect((await command('node', 'release', 'alive-3')).code).to.equal(0);
+      await until('one is issued', async () => {
+        const all = await Promise.all(names.map(one));
+        return all.some(({ status }) => (status.certificate ?? '') !== '');
+      });
+      await until('the release is used up', async () => {
+        const { body } = await admin().send('GET', `${STATE}/${shardOf('alive-3')}`);
+        const keys = Object.keys((body as { data?: object }).data ?? {});
+        return keys.includes('alive-3') && !keys.includes('alive-3_r');
+      });
+      const approved = (await Promise.all(names.map(one))).filter(({ status }) => (status.conditions ?? []).length > 0);
+      expect(approved).to.have.length(1);
+    });
+
     it('whose Lease has become stale is replaced with a token for it: a machine that was set up anew', async () => {
       await register('reimaged-1');
       await beat('reimaged-1', HOUR);
@@ -199,7 +222,12 @@ describe('who becomes which node, on the real API server', function () {
       const { client, id } = await tokenClient(running().controlPlane, binding, HOUR, annotations);
       await running().service().stop();
       await createBootstrapCsrs(client, nodeNames('claim', 40));
-      const unable = await running().start({}, true, [], await withoutApproving(running().controlPlane));
+      const unable = await running().start(
+        {},
+        true,
+        [],
+        await accountWithout(running().controlPlane, 'certificatesigningrequests/approval'),
+      );
       const claimed = await until('all uses are claimed', async () => {
         const { body } = await admin().send('GET', `${STATE}/${claimsMapOf(id)}`);
         const nodes = Object.keys((body as { data?: object }).data ?? {});

@@ -1,28 +1,40 @@
-/** An account for the service that may do all that it needs, but for approving: what it does before that stays as it is. */
+/** An account for the service that may do all that it needs, but for what a test takes away. */
 import type { ControlPlane } from '../../scripts/servers/control-plane.ts';
 
-const NAME = 'kubelet-bootstrap-unable';
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const ACCOUNTS = '/api/v1/namespaces/kube-system/serviceaccounts';
+const RESOURCES = [
+  'certificatesigningrequests',
+  'certificatesigningrequests/approval',
+  'certificatesigningrequests/status',
+  'signers',
+  'subjectaccessreviews',
+  'nodes',
+  'leases',
+  'secrets',
+  'configmaps',
+  'events',
+  'endpointslices',
+  'servicecidrs',
+];
 
-/** Answers the path of its kubeconfig. */
-export async function withoutApproving({ admin, tokenKubeconfig }: ControlPlane): Promise<string> {
-  const metadata = { name: NAME };
+/** Answers the path of a kubeconfig with every right but those to `missing`. */
+export async function accountWithout({ admin, tokenKubeconfig }: ControlPlane, ...missing: string[]): Promise<string> {
+  const name = `without-${missing.join('-').replaceAll(/[^a-z]/g, '-')}`;
+  const metadata = { name };
+  const resources = RESOURCES.filter((resource) => !missing.includes(resource));
   await admin.must('POST', ACCOUNTS, { metadata }, [409]);
-  const all = { apiGroups: ['*'], verbs: ['*'] };
-  const rules = [
-    { ...all, resources: ['certificatesigningrequests', 'subjectaccessreviews', 'nodes', 'leases'] },
-    { ...all, resources: ['secrets', 'configmaps', 'events', 'endpointslices', 'servicecidrs'] },
-  ];
-  await admin.must('POST', `${RBAC}/clusterroles`, { metadata, rules }, [409]);
-  const binding = {
+  await admin.must('POST', `${RBAC}/clusterroles`, {
     metadata,
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: NAME },
-    subjects: [{ kind: 'ServiceAccount', name: NAME, namespace: 'kube-system' }],
-  };
-  await admin.must('POST', `${RBAC}/clusterrolebindings`, binding, [409]);
-  const { status } = (await admin.must('POST', `${ACCOUNTS}/${NAME}/token`, { spec: {} })) as {
+    rules: [{ apiGroups: ['*'], verbs: ['*'], resources }],
+  });
+  await admin.must('POST', `${RBAC}/clusterrolebindings`, {
+    metadata,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+    subjects: [{ kind: 'ServiceAccount', name, namespace: 'kube-system' }],
+  });
+  const { status } = (await admin.must('POST', `${ACCOUNTS}/${name}/token`, { spec: {} })) as {
     status: { token: string };
   };
-  return tokenKubeconfig(NAME, status.token);
+  return tokenKubeconfig(name, status.token);
 }
