@@ -206,7 +206,8 @@ describe('Vault on a real OpenBao', () => {
     it('is read from its fields cert and key', async () => {
       await vault.bao.root('POST', `${MOUNT}/data/kubernetes/ca`, { data: { cert: 'CERT', key: 'KEY', more: 1 } });
       const read = pair(vault.open(), 'kubernetes/ca');
-      expect(await read.load(never)).to.deep.equal({ certPem: 'CERT', keyPem: 'KEY' });
+      const expected = { certPem: 'CERT', keyPem: 'KEY', next: undefined, version: 1, others: { more: 1 } };
+      expect(await read.load(never)).to.deep.equal(expected);
       expect(read.describe()).to.equal(`Vault KV ${MOUNT}/kubernetes/ca`);
     });
 
