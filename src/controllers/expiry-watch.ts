@@ -8,7 +8,7 @@ import { formatDuration } from '../runtime/duration.ts';
 export interface ExpiryWatchOptions {
   readonly sources: readonly ExpirySource[];
   readonly thresholds: Thresholds;
-  /** Between two looks, in ms, unless something changes its level or could not be read. */
+  /** Between two looks at a source, in ms, unless something of it changes its level or it could not be read. */
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly events: EventSink;
@@ -23,8 +23,19 @@ export interface Look {
   readonly failed: boolean;
 }
 
+interface Seen {
+  /** What it brought when it last did. */
+  readonly held: readonly Thing[];
+  /** Why it brought nothing now. */
+  readonly problem: readonly Thing[];
+  /** ms since the epoch. */
+  readonly at: number;
+  /** On the monotonic clock. */
+  readonly dueAt: number;
+}
+
 const SOONEST_MS = 60_000;
-/** After a look that failed in part. */
+/** After a look that failed. */
 const AGAIN_MS = 5 * 60_000;
 
 /** Reads everything anew; what cannot be read is a thing that says why. Throws only the reason of `signal`. */
@@ -45,20 +56,18 @@ export async function lookAt(source: ExpirySource, signal: AbortSignal): Promise
  */
 export class ExpiryWatch {
   readonly #options: ExpiryWatchOptions;
-  readonly #held = new Map<ExpirySource, readonly Thing[]>();
-  readonly #problems = new Map<ExpirySource, readonly Thing[]>();
+  readonly #seen = new Map<ExpirySource, Seen>();
   /** By kind and name: the level that was logged, and the one that an Event was made of. */
   readonly #told = new Map<string, { level: Level; event: boolean }>();
-  #nextAt = 0;
-  #lookedAt: number | undefined;
 
   constructor(options: ExpiryWatchOptions) {
     this.#options = options;
   }
 
-  /** End of the last look, ms since the epoch; undefined before the first. */
+  /** When the source was looked at that was longest not, ms since the epoch; undefined before each was once. */
   get lookedAt(): number | undefined {
-    return this.#lookedAt;
+    const seen = [...this.#seen.values()];
+    return seen.length < this.#options.sources.length ? undefined : Math.min(...seen.map(({ at }) => at));
   }
 
   /** Everything as it is now, soonest first. */
@@ -70,46 +79,51 @@ export class ExpiryWatch {
 
   /** How long to wait for the next look, in ms. */
   nextInMs(): number {
-    return Math.max(0, this.#nextAt - this.#options.clock.monotonic());
+    const { sources, intervalMs, clock } = this.#options;
+    const due = sources.map((source) => this.#seen.get(source)?.dueAt ?? 0);
+    return due.length === 0 ? intervalMs : Math.max(0, Math.min(...due) - clock.monotonic());
   }
 
-  /** Looks at everything and tells of it. Never rejects. */
+  /** Looks at what is due, and tells of everything. Never rejects. */
   async look(signal: AbortSignal): Promise<void> {
     const { sources, clock } = this.#options;
+    const now = clock.monotonic();
+    const due = sources.filter((source) => (this.#seen.get(source)?.dueAt ?? 0) <= now);
     try {
-      const looks = await Promise.all(sources.map(async (source) => [source, await lookAt(source, signal)] as const));
-      for (const [source, { things, failed }] of looks) {
-        if (failed) this.#problems.set(source, things);
-        else {
-          this.#problems.delete(source);
-          this.#held.set(source, things);
-        }
-      }
-      this.#lookedAt = clock.now();
-      for (const row of this.#tellable()) this.#tell(row);
+      const looks = await Promise.all(due.map(async (source) => [source, await lookAt(source, signal)] as const));
+      for (const [source, look] of looks) this.#see(source, look);
     } catch {
       // Aborted: the service stops.
+      return;
     }
-    this.#nextAt = clock.monotonic() + this.#waitMs();
+    for (const row of this.#tellable()) this.#tell(row);
   }
 
-  #things(): Thing[] {
-    const problems = [...this.#problems.values()].flat();
-    const named = new Set(problems.map(keyOf));
-    const held = [...this.#held.values()].flat();
-    return [...held.filter((thing) => !named.has(keyOf(thing))), ...problems];
+  #see(source: ExpirySource, { things, failed }: Look): void {
+    const { clock } = this.#options;
+    const held = failed ? (this.#seen.get(source)?.held ?? []) : things;
+    const problem = failed ? things : [];
+    const dueAt = clock.monotonic() + this.#waitMs(held, failed);
+    this.#seen.set(source, { held, problem, at: clock.now(), dueAt });
   }
 
   /** What is renewed in time is looked at again before it is taken for forgotten. */
-  #waitMs(): number {
+  #waitMs(things: readonly Thing[], failed: boolean): number {
     const { thresholds, intervalMs, clock } = this.#options;
     const now = clock.now();
-    let wait = this.#problems.size > 0 ? Math.min(intervalMs, AGAIN_MS) : intervalMs;
-    for (const { reading } of this.#things()) {
+    let wait = failed ? Math.min(intervalMs, AGAIN_MS) : intervalMs;
+    for (const { reading } of things) {
       const change = nextChange(reading, thresholds, now);
       if (change !== undefined) wait = Math.min(wait, change - now);
     }
     return Math.max(wait, SOONEST_MS);
+  }
+
+  #things(): Thing[] {
+    const seen = [...this.#seen.values()];
+    const problems = seen.flatMap(({ problem }) => problem);
+    const named = new Set(problems.map(keyOf));
+    return [...seen.flatMap(({ held }) => held).filter((thing) => !named.has(keyOf(thing))), ...problems];
   }
 
   /** Every row, and no memory of those that are gone. */

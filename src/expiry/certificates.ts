@@ -6,6 +6,8 @@ import { plain, type Reading, timeText } from './thing.ts';
 export interface Certificate {
   readonly subject: string;
   readonly issuer: string;
+  /** The subject, or the names that stand beside an empty one. */
+  readonly title: string;
   readonly ca: boolean;
   readonly notBefore: number;
   readonly notAfter: number;
@@ -39,19 +41,32 @@ export function readPem(text: string): Pem {
 
 function readBlock(block: string): Certificate | undefined {
   try {
-    const { subject, issuer, ca, validFromDate, validToDate, fingerprint256 } = new X509Certificate(block);
-    const [notBefore, notAfter] = [validFromDate.getTime(), validToDate.getTime()];
+    const read = new X509Certificate(block);
+    const [notBefore, notAfter] = [read.validFromDate.getTime(), read.validToDate.getTime()];
     if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return undefined;
-    const mark = fingerprint256.replaceAll(':', '').slice(0, MARK_LENGTH).toLowerCase();
-    return { subject, issuer, ca, notBefore, notAfter, mark };
+    const subject = orEmpty(read.subject);
+    return {
+      subject,
+      issuer: orEmpty(read.issuer),
+      title: subject === '' ? orEmpty(read.subjectAltName) : subject,
+      ca: read.ca,
+      notBefore,
+      notAfter,
+      mark: read.fingerprint256.replaceAll(':', '').slice(0, MARK_LENGTH).toLowerCase(),
+    };
   } catch {
     return undefined;
   }
 }
 
+/** Node has undefined for a name without content, whatever its types say. */
+function orEmpty(text: string | undefined): string {
+  return text ?? '';
+}
+
 /** `CN=kubernetes 1f2e3d4c`. */
-export function nameOf({ subject, mark }: Certificate): string {
-  return `${plain(subject)} ${mark}`.trimStart();
+export function nameOf({ title, mark }: Certificate): string {
+  return `${plain(title)} ${mark}`.trimStart();
 }
 
 /**
@@ -70,7 +85,7 @@ export function bundleReading({ certificates, garbage }: Pem, now: number): Read
     ...endOf(last),
     ...(first === last ? {} : { firstEndsAt: first.notAfter }),
     note: sentence(
-      count === 1 ? plain(last.subject) : `the last of ${count} is ${nameOf(last)}`,
+      count === 1 ? plain(last.title) : `the last of ${count} is ${nameOf(last)}`,
       first === last ? '' : `${nameOf(first)} ends first, at ${timeText(first.notAfter)}`,
       ended.length === 0 ? '' : `${ended.length} ended already and can go`,
       garbageText(garbage),
@@ -88,7 +103,7 @@ function notValidNow(
   const [next] = certificates.filter(({ notBefore }) => notBefore > now).toSorted((a, b) => a.notBefore - b.notBefore);
   const begins = next === undefined ? '' : `${nameOf(next)} is not valid before ${timeText(next.notBefore)}`;
   if (last !== undefined) {
-    return { kind: 'ends', ...endOf(last), note: sentence(plain(last.subject), begins, garbageText(garbage)) };
+    return { kind: 'ends', ...endOf(last), note: sentence(plain(last.title), begins, garbageText(garbage)) };
   }
   return { kind: 'unusable', note: begins || 'holds no certificate that can be read' };
 }
@@ -117,8 +132,8 @@ export function chainReading({ certificates, garbage }: Pem, now: number): Readi
     return { kind: 'unusable', note: `${nameOf(next)} is not valid before ${timeText(next.notBefore)}` };
   }
   const first = path.reduce((soonest, each) => (each.notAfter < soonest.notAfter ? each : soonest), leaf);
-  const above = first === leaf ? '' : `its issuer ${nameOf(first)} ends before ${plain(leaf.subject)}`;
-  return { kind: 'ends', ...endOf(first), note: sentence(above || plain(leaf.subject), garbageText(garbage)) };
+  const above = first === leaf ? '' : `its issuer ${nameOf(first)} ends before ${plain(leaf.title)}`;
+  return { kind: 'ends', ...endOf(first), note: sentence(above || plain(leaf.title), garbageText(garbage)) };
 }
 
 function pathFrom(leaf: Certificate, certificates: readonly Certificate[]): Certificate[] {

@@ -27,7 +27,7 @@ const LONGEST_WAIT_MS = 60_000;
 /**
  * Calls Vault with a token that it looks after: it logs in when a token is first needed, renews at two thirds of the
  * lease (after a day at most), and logs in anew when a renewal brings no more time. A call that is refused with 403 is
- * repeated once after one new login. Logins are shared by all callers, and held back with growing waits while Vault
+ * repeated once after one new login, unless it may well be. Logins are shared by all callers, and held back with growing waits while Vault
  * refuses the credential: five refused logins lock an AppRole for 15 minutes.
  */
 export class VaultSession implements VaultCaller {
@@ -55,7 +55,7 @@ export class VaultSession implements VaultCaller {
     try {
       return await this.#client.call(request, held.token, signal);
     } catch (error) {
-      if (!isRemote(error, 'Forbidden')) {
+      if (!isRemote(error, 'Forbidden') || request.mayBeRefused === true) {
         throw error;
       }
       const next = await this.#replacement(held, signal);

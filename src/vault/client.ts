@@ -30,6 +30,8 @@ export interface VaultRequest {
   readonly absentIsAnswer?: boolean;
   /** Asks for the answer in a wrapping token that is good once and for so long. */
   readonly wrapSeconds?: number;
+  /** A refusal is no sign of a dead login: for what the policy need not allow. A new login may cost a use of a secret_id. */
+  readonly mayBeRefused?: boolean;
   /** For the few calls of `sys/` that exist in the root namespace alone. */
   readonly rootNamespace?: boolean;
 }

@@ -29,7 +29,12 @@ const secretIdSchema = z.object({
 });
 
 const SECOND_MS = 1_000;
-const LOOKUP_SELF = { operation: 'lookup', method: 'GET', path: ['auth', 'token', 'lookup-self'] } as const;
+const LOOKUP_SELF = {
+  operation: 'lookup',
+  method: 'GET',
+  path: ['auth', 'token', 'lookup-self'],
+  mayBeRefused: true,
+} as const;
 
 async function lookUp(caller: VaultCaller, signal: AbortSignal): Promise<TokenFacts> {
   return readAs(tokenSchema, (await caller.call(LOOKUP_SELF, signal)).body, 'lookup-self').data;
@@ -98,7 +103,10 @@ async function secretIdReading(
   const body = { secret_id: secretId };
   let answer: unknown;
   try {
-    ({ body: answer } = await caller.call({ operation: 'lookup', method: 'POST', path, body }, signal));
+    ({ body: answer } = await caller.call(
+      { operation: 'lookup', method: 'POST', path, body, mayBeRefused: true },
+      signal,
+    ));
   } catch (error) {
     if (!isRemote(error, 'NotFound')) throw error;
     answer = {};

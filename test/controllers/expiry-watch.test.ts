@@ -19,6 +19,7 @@ describe('controllers/expiry-watch', () => {
   let notices: Notice[];
   let lines: string[];
   let takesEvents: boolean;
+  let fileReads: number;
   let watch: ExpiryWatch;
   beforeEach(() => {
     clock = new FakeClock();
@@ -42,8 +43,13 @@ describe('controllers/expiry-watch', () => {
       },
     };
     const file: Thing = { kind: 'file', name: '/ca.crt', object: undefined, reading: { kind: 'none', note: '' } };
+    fileReads = 0;
+    const readFile = (): Promise<Thing[]> => {
+      fileReads += 1;
+      return Promise.resolve([file]);
+    };
     watch = new ExpiryWatch({
-      sources: [source, { kind: 'file', name: '/ca.crt', read: () => Promise.resolve([file]) }],
+      sources: [source, { kind: 'file', name: '/ca.crt', read: readFile }],
       thresholds: { warningMs: 30 * DAY, criticalMs: 7 * DAY },
       intervalMs: HOUR,
       clock,
@@ -63,7 +69,11 @@ describe('controllers/expiry-watch', () => {
     lifeMs,
     note: 'CN=hook',
   });
-  const look = (): Promise<void> => watch.look(never);
+  /** The next look, when its time has come. */
+  const look = async (): Promise<void> => {
+    await clock.advance(watch.nextInMs());
+    await watch.look(never);
+  };
   const reasons = (): string[] => notices.map(({ reason }) => reason);
 
   it('tells once for each threshold, on the object itself', async () => {
@@ -141,11 +151,15 @@ describe('controllers/expiry-watch', () => {
     hooks.set('hook', ends(20 * MINUTE, HOUR));
     await look();
     expect(watch.nextInMs(), 'the last twelfth is five minutes').to.equal(15 * MINUTE);
-    await clock.advance(15 * MINUTE);
+    await clock.advance(watch.nextInMs());
     hooks.set('hook', ends(HOUR, HOUR));
     await look();
     expect(notices).to.deep.equal([]);
-    expect(watch.nextInMs()).to.equal(55 * MINUTE);
+    expect(fileReads, 'what is not due is left alone').to.equal(1);
+    expect(watch.nextInMs()).to.equal(45 * MINUTE);
+    await look();
+    expect(fileReads).to.equal(2);
+    expect(watch.nextInMs(), 'its own last twelfth').to.equal(10 * MINUTE);
   });
 
   it('never looks more often than once a minute', async () => {
@@ -161,10 +175,15 @@ describe('controllers/expiry-watch', () => {
     expect(watch.rows()[0]).to.include({ level: 'critical', leftMs: 5 * DAY });
   });
 
-  it('knows when it looked', async () => {
+  it('knows since when it has looked at everything', async () => {
     expect([watch.lookedAt, watch.nextInMs()]).to.deep.equal([undefined, 0]);
+    hooks.set('hook', ends(50 * MINUTE, 2 * HOUR));
     await look();
-    expect(watch.lookedAt).to.equal(clock.now());
+    const first = clock.now();
+    expect(watch.lookedAt).to.equal(first);
+    await look();
+    expect(clock.now(), 'the hook is looked at again').to.equal(first + 40 * MINUTE);
+    expect(watch.lookedAt, 'and the file is not').to.equal(first);
   });
 
   it('ends quietly when the service stops in the middle', async () => {

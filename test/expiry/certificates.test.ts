@@ -155,6 +155,13 @@ describe('expiry/certificates', () => {
       .and.have.length.below(140);
   });
 
+  it('reads a certificate without a subject, and calls it by its other names', async () => {
+    const { certPem } = await testAuthority('P-256', { subject: '' });
+    const nameless = readPem(certPem);
+    expect(bundleReading(nameless, Date.now())).to.include({ kind: 'ends', note: '' });
+    expect(nameless.certificates.map(nameOf)[0]).to.match(/^[0-9a-f]{8}$/);
+  });
+
   it('does bounded work on a bundle of any size', () => {
     const { certificates, garbage } = readPem(pem('good').repeat(2_000));
     expect([certificates.length, garbage]).to.deep.equal([500, 1]);

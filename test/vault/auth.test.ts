@@ -119,6 +119,16 @@ describe('VaultSession', () => {
     expect(server.logins).to.equal(2);
   });
 
+  it('does not log in again for a call that may well be refused', async () => {
+    const session = open(role);
+    await tokenUsed(session);
+    server.allowed = () => false;
+    clock.advance(60_000);
+    const refused = await failureOf(session.call({ ...read, mayBeRefused: true }, never));
+    expect(refused).to.include({ code: 'Forbidden' });
+    expect(server.logins).to.equal(1);
+  });
+
   it('does not log in again for a call that hears late that the old token is dead', async () => {
     const session = open(role);
     await tokenUsed(session);
