@@ -92,7 +92,8 @@ export class VaultTransport {
       const location = answer.headers['location'];
       if (answer.statusCode !== 307 && answer.statusCode !== 308) {
         const text = await answer.body.text();
-        return { statusCode: answer.statusCode, body: parsed(text), request: { path: url.pathname } };
+        // by a path with sys/health in it node-vault would take any answer for a good one
+        return { statusCode: answer.statusCode, body: parsed(text), request: { path: '' } };
       }
       await answer.body.dump();
       const next = new URL(String(location), url);

@@ -89,13 +89,7 @@ describe('VaultClient', () => {
     });
   }
 
-  for (const path of [
-    ['secret', '..', 'sys'],
-    ['secret', '.'],
-    ['secret', ''],
-    [''],
-    ['secret', 'data', 'sys', 'health'],
-  ]) {
+  for (const path of [['secret', '..', 'sys'], ['secret', '.'], ['secret', ''], ['']]) {
     it(`refuses the path ${JSON.stringify(path)} before anything is sent`, async () => {
       expect(await failureOf(client.call({ ...read, path }, TOKEN, never))).to.include({ code: 'Invalid' });
       expect(server.seen).to.deep.equal([]);
