@@ -81,6 +81,8 @@ export type RefusedCode =
   | 'NotFound'
   /** What was asked for stands in the way of something that is there: a second token for a node. */
   | 'AlreadyExists'
+  /** The clocks of this host and of the API server are too far apart for what was asked for. */
+  | 'ClockOff'
   /** Somebody was asked and said no. */
   | 'Declined'
   /** The CA key pair cannot be used: unreadable, expired, or key and certificate do not fit. */

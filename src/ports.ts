@@ -153,8 +153,11 @@ export interface TokenSecrets {
   get(id: string, signal: AbortSignal): Promise<TokenRecord | undefined>;
   /** With the secret part: for an admin who asks to see it. */
   reveal(id: string, signal: AbortSignal): Promise<string | undefined>;
-  /** Throws `AlreadyExists` when the ID is taken. */
-  create(secret: TokenSecretParts, signal: AbortSignal): Promise<TokenRecord>;
+  /** Throws `AlreadyExists` when the ID is taken. `createdAt` is by the API server's clock, in whole seconds. */
+  create(
+    secret: TokenSecretParts,
+    signal: AbortSignal,
+  ): Promise<{ readonly record: TokenRecord; readonly createdAt: number }>;
   /** Takes the publishing mark off: the token is in Vault now. */
   markPublished(record: TokenRecord, signal: AbortSignal): Promise<void>;
   /** Writes when it ends, in ms since the epoch. */

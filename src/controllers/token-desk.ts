@@ -61,6 +61,8 @@ export const PUBLISHING_MS = 2 * 60_000;
 /** Publishing ends this much before that, so that no write is under way when the sweep looks. */
 const MARGIN_MS = 20_000;
 const ID_ATTEMPTS = 3;
+/** A clock that is off by more, or by half the life of a token, is not synchronised at all. */
+const MOST_OFF_MS = 5 * 60_000;
 
 /**
  * Makes and revokes tokens in an order that is safe to interrupt anywhere (DESIGN D11): a token that can be fetched
@@ -235,12 +237,22 @@ export class TokenDesk {
         description: marks.description,
       });
       try {
-        return { token, record: await secrets.create(secret, signal) };
+        const { record, createdAt } = await secrets.create(secret, signal);
+        await this.#checkClock(record, createdAt - issuedAt, lifetimeMs, signal);
+        return { token, record };
       } catch (error) {
         // Two billion IDs: one that is taken is drawn again, three in a row are something else.
         if (!isRemote(error, 'AlreadyExists') || attempt === ID_ATTEMPTS) throw error;
       }
     }
+  }
+
+  /** A token of a host whose clock is off would end too early, or much too late. Takes it back and throws. */
+  async #checkClock(record: TokenRecord, aheadMs: number, lifetimeMs: number, signal: AbortSignal): Promise<void> {
+    if (Math.abs(aheadMs) <= Math.min(MOST_OFF_MS, lifetimeMs / 2)) return;
+    await this.#options.secrets.remove(record, signal);
+    const by = `${Math.round(Math.abs(aheadMs) / 1000)} s ${aheadMs > 0 ? 'behind' : 'ahead of'}`;
+    throw new RefusedError('ClockOff', `this host's clock is ${by} the API server's: synchronise them`);
   }
 
   /** The token is good already: a mark that cannot be taken off now is left to the sweep, a Secret that is gone is not. */

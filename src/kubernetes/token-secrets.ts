@@ -84,7 +84,7 @@ export function tokenSecrets(transport: Transport): TokenSecrets {
       const created = await transport.call({ verb: 'create', resource: RESOURCE, path: PATH, body }, signal);
       const record = readTokenSecret(readSecret(created));
       if (record === undefined) throw new TypeError(`${secret.name} came back as no bootstrap token`);
-      return record;
+      return { record, createdAt: readMeta(created).createdAt };
     },
     markPublished: (record, signal) =>
       patch(record, { metadata: { annotations: { [PUBLISHING_UNTIL]: null } } }, signal),

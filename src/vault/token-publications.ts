@@ -56,7 +56,7 @@ export class VaultTokenPublications implements TokenPublications {
     }
     const current = metadata.versions.get(metadata.currentVersion);
     return {
-      kind: this.#isLive(metadata) ? 'live' : 'gone',
+      kind: (await this.#isLive(path, metadata, signal)) ? 'live' : 'gone',
       version: metadata.currentVersion,
       tokenId: await this.#tokenIdOf(path, metadata, signal),
       updatedAt: Date.parse(current?.createdTime ?? metadata.updatedTime),
@@ -149,17 +149,18 @@ export class VaultTokenPublications implements TokenPublications {
    */
   async #tokenIdOf(path: string, metadata: KvMetadata, signal: AbortSignal): Promise<string | undefined> {
     if (metadata.custom[TOKEN_VERSION] === String(metadata.currentVersion)) return metadata.custom[TOKEN_ID];
-    if (!this.#isLive(metadata)) return undefined;
     const entry = await this.#kv.readData(this.#at(path), signal);
     return entry.kind === 'live' ? parseToken(String(entry.data['token']))?.id : undefined;
   }
 
-  #isLive(metadata: KvMetadata): boolean {
+  async #isLive(path: string, metadata: KvMetadata, signal: AbortSignal): Promise<boolean> {
     const current = metadata.versions.get(metadata.currentVersion);
     if (current === undefined || current.destroyed) {
       return false;
     }
-    return current.deletionTime === '' || Date.parse(current.deletionTime) > this.#clock.now();
+    if (current.deletionTime === '' || Date.parse(current.deletionTime) > this.#clock.now()) return true;
+    // over by the clock of this host: by Vault's own, it may not be
+    return (await this.#kv.readData(this.#at(path), signal)).kind === 'live';
   }
 
   /** After a write without an answer: is it there all the same? When that cannot be read either: no. */

@@ -30,6 +30,7 @@ const REFUSED: Readonly<Record<RefusedCode, number>> = {
   Unsafe: 4,
   NotFound: 3,
   AlreadyExists: 4,
+  ClockOff: 1,
   Declined: 1,
   AuthorityUnusable: 1,
   CertificateNotAsPlanned: 1,

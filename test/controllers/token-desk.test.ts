@@ -85,6 +85,27 @@ describe('controllers/token-desk', () => {
       expect(await failureOf(world.desk.issue(third, never))).to.include({ code: 'AlreadyExists' });
     });
 
+    for (const [what, aheadMs, lifetimeMs, message] of [
+      ['ahead by more than five minutes', -301_000, HOUR, "this host's clock is 301 s ahead of the API server's"],
+      ['behind by more than five minutes', 301_000, HOUR, "this host's clock is 301 s behind the API server's"],
+      ['behind by more than half of a short life', 61_000, 120_000, "this host's clock is 61 s behind"],
+    ] as const) {
+      it(`refuses while the clock of this host is ${what}, and leaves nothing behind`, async () => {
+        world.secrets.serverAheadMs = aheadMs;
+        const error = await failureOf(world.desk.issue({ binding: NODE, lifetimeMs }, never));
+        expect(error).to.include({ code: 'ClockOff' });
+        expect((error as Error).message).to.include(message);
+        expect(world.secrets.ids()).to.deep.equal([]);
+        expect(world.publications.paths()).to.deep.equal([]);
+      });
+    }
+
+    it('issues while the clock of this host is off by less', async () => {
+      world.secrets.serverAheadMs = 299_000;
+      await world.desk.issue({ binding: NODE, lifetimeMs: HOUR }, never);
+      expect(world.secrets.ids()).to.have.length(1);
+    });
+
     it('takes both back when publishing fails', async () => {
       world.calls.fail('publish', remoteError('Sealed'));
       expect(await failureOf(world.desk.issue(request, never)))

@@ -163,7 +163,8 @@ describe('the Kubernetes adapter on a real API server', function () {
       }
     })().catch(() => {});
 
-    const record = await secrets.create(parts, never);
+    const { record, createdAt } = await secrets.create(parts, never);
+    expect(Math.abs(createdAt - Date.now())).to.be.lessThan(60_000);
     expect(record).to.deep.include({ id: token.id, ours: true, description: 'of a test' });
     expect(await failureOf(secrets.create(parts, never))).to.include({ code: 'AlreadyExists' });
     expect(await secrets.reveal(token.id, never)).to.equal(token.secret);

@@ -48,7 +48,7 @@ describe('kubernetes/token-secrets', () => {
 
   it('create a Secret of the type that logs in, and keep nothing of its secret part', async () => {
     fixture.server.answer = json(201, wire());
-    const created = await open().create(parts, never);
+    const { record: created } = await open().create(parts, never);
     expect(fixture.server.seen[0]).to.deep.include({ method: 'POST', path: PATH });
     expect(fixture.server.seen[0]?.body).to.deep.include({
       kind: 'Secret',

@@ -3,6 +3,7 @@ import type { PublicationState, PublishedToken, TokenPublications, TokenSecrets 
 import type { Clock } from '../../src/runtime/clock.ts';
 import {
   formatTime,
+  ISSUED_AT,
   PUBLISHING_UNTIL,
   readTokenSecret,
   REPORTED_STOLEN,
@@ -18,6 +19,8 @@ export class MemoryTokenSecrets implements TokenSecrets {
   readonly #stored = new Map<string, StoredSecret>();
   readonly #calls: Calls;
   #version = 0;
+  /** The clock of the API server, beside that of who issues. */
+  serverAheadMs = 0;
 
   constructor(calls: Calls) {
     this.#calls = calls;
@@ -69,11 +72,15 @@ export class MemoryTokenSecrets implements TokenSecrets {
     return this.#stored.get(id)?.data['token-secret'];
   }
 
-  async create(secret: TokenSecretParts, signal: AbortSignal): Promise<TokenRecord> {
+  async create(
+    secret: TokenSecretParts,
+    signal: AbortSignal,
+  ): Promise<{ readonly record: TokenRecord; readonly createdAt: number }> {
     const id = secret.data['token-id'] ?? '';
     await this.#calls.begin('create token', id, signal);
     if (this.#stored.has(id)) throw remoteError('AlreadyExists');
-    return this.store(secret);
+    const issuedAt = Date.parse(secret.annotations[ISSUED_AT] ?? '');
+    return { record: this.store(secret), createdAt: issuedAt + this.serverAheadMs };
   }
 
   async markPublished(record: TokenRecord, signal: AbortSignal): Promise<void> {
