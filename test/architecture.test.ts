@@ -9,7 +9,7 @@ interface Layer {
 }
 
 const PURE = ['policy', 'pki', 'tokens', 'nodes', 'expiry', 'ca'];
-const INNER = [...PURE, 'ports', 'ca-ports', 'errors'];
+const INNER = [...PURE, 'ports', 'ca-ports', 'token-ports', 'errors'];
 /** Pure as well, over what was gathered; nothing of the service depends on it. */
 const DOCTOR = 'doctor';
 const ADAPTERS = ['kubernetes', 'vault', 'local-ca'];
@@ -50,6 +50,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   expiry: { layers: INNER, packages: PURE_PACKAGES },
   ca: { layers: INNER, packages: PURE_PACKAGES },
   doctor: { layers: INNER, packages: PURE_PACKAGES },
+  'token-ports': { layers: ['tokens'], packages: [] },
   ports: { layers: ['pki', 'tokens', 'nodes', 'expiry'], packages: [] },
   'ca-ports': { layers: ['ports'], packages: [] },
   errors: { layers: [], packages: [] },

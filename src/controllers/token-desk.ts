@@ -1,5 +1,6 @@
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
-import type { Log, PublishedToken, Telemetry, TokenPublications, TokenSecrets } from '../ports.ts';
+import type { Log, Telemetry } from '../ports.ts';
+import type { PublishedToken, TokenPublications, TokenSecrets } from '../token-ports.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
 import { type Binding, describeBinding } from '../tokens/binding.ts';
 import { type BootstrapToken, drawToken, formatToken } from '../tokens/bootstrap-token.ts';
