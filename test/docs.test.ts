@@ -218,7 +218,7 @@ describe('README.md', () => {
 
   it('uses only commands and flags that --help tells of', () => {
     const lines = README.matchAll(
-      /\b(kubelet-bootstrap|bootstrap-token)(?: --)?( (?:node|vault))? ([a-z]+)((?: [^\s`|#]+)*)/g,
+      /\b(kubelet-bootstrap|bootstrap-token)(?: --)?( (?:node|fleet|vault))? ([a-z]+)((?: [^\s`|#]+)*)/g,
     );
     for (const [line, program = '', group = '', name, rest = ''] of lines) {
       const found = commands.find((each) => each.program === program + group && each.command.name() === name);

@@ -4,6 +4,7 @@ import { messageOf } from '../errors.ts';
 import { DEFAULT_SERVICE_USER, doctor, type DoctorFlags } from './commands/doctor.ts';
 import { expiry, type ExpiryFlags } from './commands/expiry.ts';
 import { explain, type ExplainFlags } from './commands/explain.ts';
+import { fleetPlan, type FleetPlanFlags, MEASURED_RATE } from './commands/fleet-plan.ts';
 import {
   banNode,
   type BanFlags,
@@ -81,6 +82,7 @@ export function serviceProgram(io: Io, end: (code: number) => void = () => {}): 
     .addOption(outputOption('text', 'text or json'))
     .action(async (flags: ExpiryFlags) => end(await expiry(flags, io)));
   nodeCommands(program, io);
+  fleetCommands(program, io);
   vaultCommands(program, io, end);
   return program.addHelpText('after', HELP_END);
 }
@@ -102,6 +104,18 @@ function nodeCommands(program: Command, io: Io): void {
   withOptions(node.command('unban <name>'), SHARED_OPTIONS)
     .description('lift the ban')
     .action((name: string, flags: SharedFlags) => unbanNode(name, flags, io));
+}
+
+function fleetCommands(program: Command, io: Io): void {
+  const fleet = program.command('fleet').description('what is ahead of all nodes together');
+  withOptions(fleet.command('plan'), SHARED_OPTIONS)
+    .description('print the renewals of each hour ahead, and the longest outage that no node notices; writes nothing')
+    .option('--join <number>', 'nodes that join now, all at once, beside those on record', '0')
+    .option('--pool <name>', 'the pool whose lifetimes they get')
+    .option('--hours <number>', 'how far to look ahead (default: the longest lifetime, 24 to 168)')
+    .option('--rate <number>', 'certificates that the signer makes in a second', MEASURED_RATE)
+    .addOption(outputOption('text', 'text or json'))
+    .action((flags: FleetPlanFlags) => fleetPlan(flags, io));
 }
 
 function vaultCommands(program: Command, io: Io, end: (code: number) => void): void {

@@ -21,6 +21,8 @@ describe('cli/program: help', () => {
     [SERVICE, ['node', 'release'], [...SHARED, '<name>', '--for']],
     [SERVICE, ['node', 'ban'], [...SHARED, '<name>', '--reason']],
     [SERVICE, ['node', 'unban'], [...SHARED, '<name>']],
+    [SERVICE, ['fleet'], ['plan']],
+    [SERVICE, ['fleet', 'plan'], [...SHARED, '--join', '--pool', '--hours', '--rate', '--output']],
     [SERVICE, ['doctor'], [...SHARED, '--service-user', '--output', 'kube-system:kubelet-bootstrap']],
     [
       TOKENS,
