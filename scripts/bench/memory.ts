@@ -35,8 +35,8 @@ function fullRecord(index: number, now: number): NodeRecord {
   const addresses = [
     `10.${index >> 8}.${index & 255}.17`,
     `10.${index >> 8}.${index & 255}.18`,
-    `fd00::${index}`,
-    `fd01::${index}`,
+    `fd00:0:0:0:0:0:0:${index.toString(16)}`,
+    `fd01:0:0:0:0:0:0:${index.toString(16)}`,
   ];
   return {
     ...emptyRecord(node),

@@ -3,7 +3,8 @@ import { canonicalAddress } from '../policy/addresses.ts';
 
 /** Which nodes have, or had, an address: in a serving certificate, or given with their token. */
 export class AddressIndex {
-  readonly #nodes = new Map<string, readonly string[]>();
+  /** One node as it is, without a list around it: that is nearly every address. */
+  readonly #nodes = new Map<string, string | readonly string[]>();
   readonly #has: (node: string, address: string, now: number) => boolean;
 
   /** `has` says whether it is the node's at that time. */
@@ -14,24 +15,29 @@ export class AddressIndex {
   add(record: NodeRecord): void {
     const { node } = record;
     for (const address of [...(record.serving?.addresses ?? []), ...givenTo(record)]) {
-      const nodes = this.#nodes.get(address);
-      if (nodes === undefined) this.#nodes.set(address, [node]);
+      const nodes = this.#nodesOf(address);
+      if (nodes.length === 0) this.#nodes.set(address, node);
       else if (!nodes.includes(node)) this.#nodes.set(address, [...nodes, node]);
     }
   }
 
   /** Nodes whose address this is, as `formatAddress` writes it. */
   ownersOf(address: string, now: number): string[] {
-    return (this.#nodes.get(address) ?? []).filter((node) => this.#has(node, address, now));
+    return this.#nodesOf(address).filter((node) => this.#has(node, address, now));
   }
 
   /** Addresses come and go with their nodes for as long as the service runs: lets go of those that nobody has. */
   tidy(now: number): void {
-    for (const [address, nodes] of this.#nodes) {
-      const owners = this.ownersOf(address, now);
-      if (owners.length === 0) this.#nodes.delete(address);
-      else if (owners.length < nodes.length) this.#nodes.set(address, owners);
+    for (const address of this.#nodes.keys()) {
+      const [owner, ...others] = this.ownersOf(address, now);
+      if (owner === undefined) this.#nodes.delete(address);
+      else this.#nodes.set(address, others.length === 0 ? owner : [owner, ...others]);
     }
+  }
+
+  #nodesOf(address: string): readonly string[] {
+    const nodes = this.#nodes.get(address) ?? [];
+    return typeof nodes === 'string' ? [nodes] : nodes;
   }
 }
 

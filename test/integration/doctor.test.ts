@@ -210,11 +210,7 @@ describe('doctor on a real API server and a real OpenBao', function () {
   it("works with the service's own rights as far as they go, and says what they do not cover", async () => {
     const token = (await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system')).trim();
     const own = await telling(['NotChecked'], { kubeconfig: plane.tokenKubeconfig('doctor-service', token) });
-    expect(own.findings.map(({ what }) => what)).to.deep.equal([
-      'kube-controller-manager',
-      'roles and bindings',
-      'extension-apiserver-authentication',
-    ]);
+    expect(own.findings.map(({ what }) => what)).to.deep.equal(['kube-controller-manager', 'roles and bindings']);
     expect(own.code).to.equal(10);
   });
 
