@@ -22,6 +22,7 @@ import { type ExpirySide, expirySide } from './wiring/expiry.ts';
 import { ConfigInForce } from './wiring/reload.ts';
 import { gaugesOf, type Observed } from './wiring/gauges.ts';
 import { type TokenSide, tokenSide } from './wiring/tokens.ts';
+import { type WatchedBackend, watched } from './wiring/watched-backend.ts';
 
 export interface AppOptions {
   readonly config: Config;
@@ -65,7 +66,6 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
 
 async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops: OpsServer }> {
   const { config, clock, log } = options;
-  let authorityNotAfter: number | undefined;
   let cas: CaSide | undefined;
   let csrs: CsrSide | undefined;
   let expiry: ExpirySide | undefined;
@@ -78,12 +78,12 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
       pools: Object.keys(config.pools),
       controllers,
       informers,
-      authorityNotAfter: () => authorityNotAfter,
+      authorityNotAfter: () => backend.notAfter(),
       otherAuthorities: () => requireWired(cas).watch.otherEnds(),
       configCurrent: () => inForce.current,
       breadth: () => breadthOf(inForce.config).length,
       late: () => state.late(),
-      signerHeld: () => requireWired(csrs).signerHeld(),
+      signerHeld: () => requireWired(csrs).signerHeld() || backend.isSick(),
       expiry: () => requireWired(expiry).watch,
       vaultProblems: () => vault?.problems() ?? [],
       now: () => clock.now(),
@@ -103,17 +103,15 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   ]);
   const tokens: Informer<TokenRecord> = informerOf(context, 'tokens', tokenListWatch(cluster.transport));
   cas = caSide(context, cluster.transport, inForce, vault);
-  const backend = remembering(cas.backend, (notAfter) => {
-    authorityNotAfter = notAfter;
-  });
+  const backend: WatchedBackend = watched(cas.backend, clock, log);
   const state: NodeState = nodeState(context, cluster.transport, tokens);
   const given = new GivenAddresses(tokens);
   tokens.subscribe({ put: (token, before) => given.put(token, before), gone: (token) => given.gone(token) });
   const { records, nodes } = state;
   const addresses = await addressSide(context, cluster.transport, { records, nodes, given });
-  csrs = csrSide(context, cluster.transport, tokens, inForce, state, addresses.sources, backend);
+  csrs = csrSide(context, cluster.transport, tokens, inForce, state, addresses.sources, backend.backend);
   const { transport } = cluster;
-  expiry = expirySide(context, { transport, signer: backend, vault }, csrs.events);
+  expiry = expirySide(context, { transport, signer: backend.backend, vault }, csrs.events);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
   tokens.subscribe({ put: () => {}, gone: (token) => countStolen(token, context) });
   const minted: TokenSide =
@@ -149,13 +147,14 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     ...(options.reload === undefined ? [] : [inForce.part(options.reload)]),
     ...(runningControllers(config).has('signer') ? cas.parts : []),
     ...csrs.parts,
+    ...(runningControllers(config).has('signer') ? [backend.part] : []),
     ...controllers.map((controller) =>
       partOfController(controller, Promise.all([addresses.tried, ...watches.map(({ synced }) => synced)])),
     ),
     ...minted.parts,
     ...expiry.parts,
   ];
-  const readiness = healthChecks(config, watches, vault, backend);
+  const readiness = healthChecks(config, watches, vault, backend.backend);
   return { parts, ops: new OpsServer({ listen: config.ops.listen, registry: metrics.registry, readiness }) };
 }
 
@@ -203,18 +202,5 @@ function partOfController({ name, queue }: Controller, synced: Promise<unknown>)
     name: `controller ${name}`,
     start: () => void synced.then(() => queue.start()),
     stop: (signal) => queue.stop(signal),
-  };
-}
-
-/** The same backend, telling of the end of the CA that it last used. */
-function remembering(backend: CertificateSigner, tell: (notAfter: number) => void): CertificateSigner {
-  return {
-    authority: async (signal) => {
-      const authority = await backend.authority(signal);
-      tell(authority.notAfter);
-      return authority;
-    },
-    sign: (plan, request, signal) => backend.sign(plan, request, signal),
-    problem: (signal) => backend.problem(signal),
   };
 }

@@ -1,5 +1,6 @@
 /** Every key of the config file with its line of help; the README's table is made of these and held against them. */
 import { z } from 'zod';
+import { ca } from './config-ca.ts';
 import { expirySection } from './config-expiry.ts';
 import {
   concurrency,
@@ -97,28 +98,6 @@ const vault = z.strictObject({
     .default(10_000)
     .describe('For one call'),
   auth: auth.describe('How the service logs in: tokenFile, approle, kubernetes or jwt'),
-});
-
-const caSource = {
-  vaultPath: pathSegments.optional().describe('KV path below the mount of an entry with `cert` and `key`, PEM'),
-  certificateFile: file.optional().describe('PEM file of the CA; chain certificates may follow'),
-  keyFile: file.optional().describe('PEM file of its key'),
-};
-
-const ca = z.strictObject({
-  ...caSource,
-  refresh: duration(1_000, HOUR).default(MINUTE).describe('How often a changed pair is looked for'),
-  onEarlyEnd: z
-    .enum(['shorten', 'refuse'])
-    .default('shorten')
-    .describe('When the CA ends before a certificate would: end it with the CA, or leave it unsigned'),
-  next: z
-    .strictObject({
-      ...caSource,
-      from: time.optional().describe('When it begins to sign, RFC 3339; without, it is only to be trusted'),
-    })
-    .optional()
-    .describe('The CA that follows; it is published at once, and signs from its time on'),
 });
 
 const retention = z.strictObject({

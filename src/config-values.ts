@@ -62,6 +62,7 @@ export const pattern = z.string().transform((text, ctx) => {
   }
 });
 
+export const pathSegment = z.string().regex(/^[A-Za-z0-9_-]+$/, 'must be of letters, digits, - and _');
 export const pathSegments = z
   .string()
   .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'must be segments of letters, digits, - and _, with / between them');

@@ -180,9 +180,9 @@ function crossProblems(raw: unknown): ConfigProblem[] {
     ...(at(raw, 'signer', 'ca', 'next') === undefined ? [] : [['signer', 'ca', 'next']]),
   ];
   for (const path of sources) problems.push(...sourceProblems(raw, path, signs));
-  const inVault = sources.some((path) => at(raw, ...path, 'vaultPath') !== undefined);
+  const inVault = sources.some((path) => ['vaultPath', 'pki'].some((key) => at(raw, ...path, key) !== undefined));
   if (at(raw, 'vault') === undefined && (running.has('minter') || (signs && inVault))) {
-    problems.push({ path: 'vault', message: 'is needed by the minter, and by signer.ca.vaultPath' });
+    problems.push({ path: 'vault', message: 'is needed by the minter, and by signer.ca.vaultPath and signer.ca.pki' });
   }
   const pools = at(raw, 'pools');
   for (const name of isObject(pools) ? Object.keys(pools) : []) {
@@ -195,13 +195,15 @@ function crossProblems(raw: unknown): ConfigProblem[] {
 
 /** What is wrong with where a CA is said to be. */
 function sourceProblems(raw: unknown, path: readonly string[], needed: boolean): ConfigProblem[] {
-  const [vaultPath, certificateFile, keyFile] = ['vaultPath', 'certificateFile', 'keyFile'].map((key) =>
+  const [vaultPath, pki, certificateFile, keyFile] = ['vaultPath', 'pki', 'certificateFile', 'keyFile'].map((key) =>
     at(raw, ...path, key),
   );
   const name = path.join('.');
-  const one = (vaultPath === undefined) !== (certificateFile === undefined);
+  const one = [vaultPath, pki, certificateFile].filter((each) => each !== undefined).length === 1;
   return [
-    ...(needed && !one ? [{ path: name, message: 'must have either vaultPath, or certificateFile and keyFile' }] : []),
+    ...(needed && !one
+      ? [{ path: name, message: 'must have exactly one of vaultPath, pki, and certificateFile with keyFile' }]
+      : []),
     ...((certificateFile === undefined) === (keyFile === undefined)
       ? []
       : [{ path: name, message: 'certificateFile and keyFile belong together' }]),

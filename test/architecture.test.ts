@@ -28,7 +28,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   wiring: { layers: [...SERVICE, DOCTOR], packages: ['node:crypto', 'node:fs'] },
   config: { layers: ['config-schema', 'policy', 'tokens', 'errors'], packages: ['yaml', 'zod'] },
   'config-changes': { layers: ['config'], packages: [] },
-  'config-schema': { layers: ['config-expiry', 'config-values', 'policy', 'tokens'], packages: ['zod'] },
+  'config-schema': { layers: ['config-ca', 'config-expiry', 'config-values', 'policy', 'tokens'], packages: ['zod'] },
+  'config-ca': { layers: ['config-values'], packages: ['zod'] },
   'config-expiry': { layers: ['config-values'], packages: ['zod'] },
   'config-values': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
   controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto'] },
@@ -39,7 +40,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   vault: {
     layers: [...INNER, 'runtime'],
-    packages: ['node-vault', 'undici', 'zod', 'node:fs'],
+    packages: ['node-vault', 'p-queue', 'undici', 'zod', 'node:crypto', 'node:fs'],
   },
   'local-ca': { layers: [...INNER, 'runtime'], packages: ['node:crypto', 'node:fs', 'node:util'] },
   runtime: { layers: ['ports', 'errors'], packages: ['p-queue', 'node:tls'] },

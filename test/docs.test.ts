@@ -24,6 +24,7 @@ import { CHECKS, review } from '../src/policy/review.ts';
 import { formatDuration } from '../src/runtime/duration.ts';
 import { ruleInput } from './policy/good-request.ts';
 import { decisionFields } from '../src/controllers/decision-log.ts';
+import { PKI_FAULTS } from '../src/vault/pki/faults.ts';
 import { TABLES } from './policy/tables.ts';
 import { differenceRows } from './support/upstream-rows.ts';
 import { code, codes, holds, prose, read, README, ROOT, section } from './support/readme.ts';
@@ -307,12 +308,17 @@ describe('README.md', () => {
   });
 
   it('lists what the Vault policies allow', () => {
-    const rows = ['service', 'admin', 'node', 'pool'].flatMap((name) =>
+    const rows = ['service', 'service-pki', 'admin', 'node', 'pool'].flatMap((name) =>
       [...read(`manifests/vault/${name}.hcl`).matchAll(/^path "([^"]+)" \{\s+capabilities = \[([^\]]+)\]/gm)].map(
         ([, path = '', capabilities = '']) => [code(path), code(`${name}.hcl`), capabilities.replaceAll('"', '')],
       ),
     );
     holds('### Policies', ['Path', 'Policy', 'Capabilities'], rows);
+  });
+
+  it('lists what can be wrong with a PKI engine', () => {
+    const rows = Object.entries(PKI_FAULTS).map(([name, meaning]) => [code(name), meaning]);
+    holds('### Faults of the PKI engine', ['Name', 'Meaning'], rows);
   });
 
   it('lists the settings and exit codes of the cloud-init script', () => {

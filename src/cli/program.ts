@@ -126,6 +126,8 @@ function vaultCommands(program: Command, io: Io, end: (code: number) => void): v
     .option('--check', 'compare and print what differs; writes nothing')
     .option('--for-node <name...>', 'nodes that get an AppRole role of their own')
     .option('--nodes <file>', 'the same for every node of a file, - for stdin, as bootstrap-token issue takes it')
+    .option('--make-ca', 'where the issuer of signer.ca.pki is not there: make a root whose key never leaves Vault')
+    .option('--import-ca <file>', 'where it is not there: import this PEM bundle of a CA, its chain and its key')
     .option('--machine-mount <mount>', 'AppRole method that machines log in at, below auth/', 'approle')
     .option('--secret-id-ttl <duration>', "how long a machine's secret_id can be used; 0: for ever", '720h')
     .option('--jwt-role <name>', 'role for machines that log in with an identity token of their cloud')

@@ -10,8 +10,28 @@ export interface VaultRight {
   /** A path that the pattern stands for, and with what is needed at it. */
   readonly path: string;
   readonly capabilities: readonly string[];
-  /** More than that would be too much: whoever can write here replaces the CA. */
+  /** More than that would be too much: whoever can write here replaces the CA, or has it sign anything. */
   readonly nothingMore: boolean;
+}
+
+/** Where the service signs, when it signs with the PKI engine. */
+export interface PkiPaths {
+  readonly mount: string;
+  readonly issuer: string;
+  readonly roles: readonly string[];
+}
+
+/** With any of these it could have signed what its roles refuse, or change the roles. */
+function forbiddenBeside({ mount, issuer, roles }: PkiPaths): string[] {
+  return [
+    `${mount}/issuer/${issuer}/sign-verbatim`,
+    `${mount}/issuer/${issuer}`,
+    ...roles.flatMap((role) => [
+      `${mount}/issuer/${issuer}/sign-verbatim/${role}`,
+      `${mount}/issuer/${issuer}/issue/${role}`,
+      `${mount}/roles/${role}`,
+    ]),
+  ];
 }
 
 export interface VaultView {
@@ -29,9 +49,10 @@ export function neededVaultRights(config: {
   readonly mount: string;
   readonly prefix: string;
   readonly caPath: string | undefined;
+  readonly pki: PkiPaths | undefined;
   readonly controllers: ReadonlySet<ControllerName>;
 }): VaultRight[] {
-  const { mount, prefix, caPath, controllers } = config;
+  const { mount, prefix, caPath, pki, controllers } = config;
   const below = (part: string, capabilities: readonly string[], names: readonly string[]): VaultRight[] =>
     names.map((name) => ({
       pattern: `${mount}/${part}/${prefix}/*`,
@@ -39,10 +60,10 @@ export function neededVaultRights(config: {
       capabilities,
       nothingMore: false,
     }));
-  const only = (path: string, capability: string, nothingMore = false): VaultRight => ({
+  const only = (path: string, capability: string | undefined, nothingMore = false): VaultRight => ({
     pattern: path,
     path,
-    capabilities: [capability],
+    capabilities: capability === undefined ? [] : [capability],
     nothingMore,
   });
   const entries = ['nodes/kubelet-bootstrap-doctor', 'pools/kubelet-bootstrap-doctor'];
@@ -55,12 +76,18 @@ export function neededVaultRights(config: {
   return [
     ...(controllers.has('minter') || controllers.has('cleaner') ? tokens : []),
     ...(caPath !== undefined && controllers.has('signer') ? [only(`${mount}/data/${caPath}`, 'read', true)] : []),
+    ...(pki !== undefined && controllers.has('signer')
+      ? [
+          ...pki.roles.map((role) => only(`${pki.mount}/issuer/${pki.issuer}/sign/${role}`, 'update', true)),
+          ...forbiddenBeside(pki).map((path) => only(path, undefined, true)),
+        ]
+      : []),
     only('auth/token/renew-self', 'update'),
     only('auth/token/lookup-self', 'read'),
   ];
 }
 
-const MEND = 'Write the policy again: manifests/vault/service.hcl, with the mount, prefix and CA path of the config.';
+const MEND = 'Run `kubelet-bootstrap vault setup`, which writes the policy for this config, or write it by hand.';
 const GIVEN = 'Fine if VAULT_TOKEN is that of an admin; to check the login of the service, unset it.';
 
 export function checkVault({ problem, login, wanted, capabilities }: VaultView): readonly Finding[] {

@@ -70,7 +70,7 @@ export function certificateBuilder(issuer: Issuer): CertificateBuilder {
         algorithm,
         issuer.subjectDer,
         sequence(time(plan.notBefore), time(plan.notAfter)),
-        sequence(ORGANIZATION, attribute(COMMON_NAME, `system:node:${plan.nodeName}`)),
+        kubeletSubject(plan.nodeName),
         plan.publicKeyDer,
         der(
           0xa3,
@@ -87,7 +87,13 @@ export function certificateBuilder(issuer: Issuer): CertificateBuilder {
   };
 }
 
-function subjectAltName(plan: CertificatePlan): Uint8Array[] {
+/** The subject of every kubelet's certificate, and of its requests, DER. */
+export function kubeletSubject(nodeName: string): Uint8Array {
+  return sequence(ORGANIZATION, attribute(COMMON_NAME, `system:node:${nodeName}`));
+}
+
+/** The extension with the names of a plan, DER; empty where it has none. */
+export function subjectAltName(plan: Pick<CertificatePlan, 'dnsNames' | 'ipAddresses'>): Uint8Array[] {
   if (plan.dnsNames.length === 0 && plan.ipAddresses.length === 0) return [];
   const dnsNames = plan.dnsNames.map((name) => der(0x82, Buffer.from(name, 'latin1')));
   const ipAddresses = plan.ipAddresses.map((bytes) => der(0x87, bytes));

@@ -41,7 +41,8 @@ export interface FailedCall {
 }
 
 /** Vault answers 500 for these, but repeating the request cannot help (OpenBao 2.7.2: PKI engine, token renewal). */
-const PERMANENT_500 = /no default issuer|unable to find PKI issuer|but only had usage|past the max TTL/;
+const PERMANENT_500 =
+  /no default issuer|unable to find PKI issuer|unable to fetch corresponding key|but only had usage|past the max TTL/;
 /** Right after a KV version 2 mount is made or started. */
 const NOT_YET_400 = /^Upgrading from non-versioned/;
 const CHECK_AND_SET_LOST = /check-and-set parameter (did|does) not match/;

@@ -4,6 +4,8 @@ export type VaultOperation =
   | 'kv-write'
   | 'kv-list'
   | 'kv-delete'
+  | 'pki-read'
+  | 'pki-sign'
   | 'login'
   | 'renew'
   | 'lookup'

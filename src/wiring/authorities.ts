@@ -6,7 +6,8 @@ import type { Authorities } from '../ca-ports.ts';
 import type { CertificateSigner, Log } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { VaultCaPair } from '../vault/ca-pair.ts';
-import type { KeyValue } from '../vault/key-value.ts';
+import type { KeyValue, VaultCaller } from '../vault/key-value.ts';
+import { openPkiSigner } from './pki-backend.ts';
 
 type CaConfig = Config['signer']['ca'];
 type CaSource = Omit<NonNullable<CaConfig['next']>, 'from'>;
@@ -14,15 +15,15 @@ type CaSource = Omit<NonNullable<CaConfig['next']>, 'from'>;
 export interface AuthoritiesOptions {
   readonly clock: Clock;
   /** As far as the config has one. */
-  readonly keyValue: KeyValue | undefined;
+  readonly vault: { readonly session: VaultCaller; readonly keyValue: KeyValue } | undefined;
   readonly log: Log;
 }
 
 /** The CAs as the config says now; each is loaded when it is first needed. */
 export function openAuthorities(config: () => Config, options: AuthoritiesOptions): Authorities {
-  const current = whileSame<CaConfig, Authorities>((ca) => openSource(ca, ca.refresh, options));
+  const current = whileSame<CaConfig, Authorities>((ca) => openSource(ca, config(), options));
   const next = whileSame<CaConfig, CertificateSigner | undefined>(
-    ({ next: source, refresh }) => source && openSource(source, refresh, options).current,
+    ({ next: source }) => source && openSource(source, config(), options).current,
   );
   const now = (): Authorities => current(config().signer.ca);
   return {
@@ -40,18 +41,22 @@ export function openAuthorities(config: () => Config, options: AuthoritiesOption
 }
 
 function openSource(
-  { vaultPath, certificateFile = '', keyFile = '' }: CaSource,
-  refreshMs: number,
-  { clock, keyValue, log }: AuthoritiesOptions,
+  { vaultPath, certificateFile = '', keyFile = '', pki }: CaSource,
+  config: Config,
+  { clock, vault, log }: AuthoritiesOptions,
 ): Authorities {
+  if (pki !== undefined && vault !== undefined) {
+    const current = openPkiSigner(config, pki, { caller: vault.session, clock, log });
+    return { current, next: () => Promise.resolve(undefined) };
+  }
   const source =
-    vaultPath !== undefined && keyValue !== undefined
-      ? new VaultCaPair(keyValue, vaultPath)
+    vaultPath !== undefined && vault !== undefined
+      ? new VaultCaPair(vault.keyValue, vaultPath)
       : pairFromFiles(certificateFile, keyFile);
   return localAuthorities({
     source,
     clock,
-    refreshMs,
+    refreshMs: config.signer.ca.refresh,
     onProblem: (message) => log.warn({ source: source.describe() }, message),
   });
 }

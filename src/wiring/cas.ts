@@ -28,7 +28,7 @@ export function caSide(
   vault: Vault | undefined,
 ): CaSide {
   const current = (): Config => inForce.config;
-  const authorities = openAuthorities(current, { clock, keyValue: vault?.keyValue, log });
+  const authorities = openAuthorities(current, { clock, vault, log });
   const watch = new CaWatch({
     authorities,
     bundle: trustBundle(transport, config.state.namespace),

@@ -112,7 +112,7 @@ function loginMethod({ auth }: NonNullable<Config['vault']>, clock: Clock): Logi
 /** Signs with the CA of this config whose time it is; each is loaded when it is first needed. */
 export function openSigner(config: Config, clock: Clock, vault: Vault | undefined, log: Log): CertificateSigner {
   return rotatingSigner(
-    openAuthorities(() => config, { clock, keyValue: vault?.keyValue, log }),
+    openAuthorities(() => config, { clock, vault, log }),
     clock,
   );
 }

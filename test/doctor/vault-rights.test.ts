@@ -13,6 +13,7 @@ const needed = (controllers: readonly (typeof ALL)[number][] = ALL): ReturnType<
     mount: 'secret',
     prefix: 'kubelet-bootstrap',
     caPath: 'kubernetes/ca',
+    pki: undefined,
     controllers: new Set(controllers),
   });
 
@@ -100,6 +101,46 @@ describe('doctor/vault-rights', () => {
     });
   }
 
+  describe('where the PKI engine signs', () => {
+    const pki = { mount: 'pki', issuer: 'kubelets', roles: ['kubelet-client', 'kubelet-serving'] };
+    const SIGN = 'pki/issuer/kubelets/sign/kubelet-client';
+    const wanted = neededVaultRights({
+      mount: 'secret',
+      prefix: PREFIX,
+      caPath: undefined,
+      pki,
+      controllers: new Set(['signer'] as const),
+    });
+    const found = (changes: Readonly<Record<string, readonly string[]>>): (readonly [string, string])[] => {
+      const held = wanted.map(({ path, capabilities }) => {
+        const granted = capabilities.length === 0 ? ['deny'] : capabilities;
+        return [path, changes[path] ?? granted] as const;
+      });
+      const capabilities = { known: true, value: new Map(held) } as const;
+      return checkVault({ problem: undefined, login: 'service', wanted, capabilities }).map((each) => [
+        each.code,
+        each.found,
+      ]);
+    };
+    const PKI_ROWS: readonly (readonly [string, Record<string, string[]>, readonly (readonly [string, string])[]])[] = [
+      ['nothing is found with the rights of the policy', {}, []],
+      ['no right to sign with a role', { [SIGN]: ['deny'] }, [['VaultRightMissing', `may not update ${SIGN}`]]],
+      [
+        'signing what the CSR says, whatever it says',
+        { 'pki/issuer/kubelets/sign-verbatim': ['update'] },
+        [['VaultRightsTooMany', 'may update pki/issuer/kubelets/sign-verbatim']],
+      ],
+      [
+        'changing a role',
+        { 'pki/roles/kubelet-serving': ['create', 'update'] },
+        [['VaultRightsTooMany', 'may create, update pki/roles/kubelet-serving']],
+      ],
+    ];
+    for (const [what, changes, expected] of PKI_ROWS) {
+      it(what, () => expect(found(changes)).to.deep.equal(expected));
+    }
+  });
+
   it('wants what manifests/vault/service.hcl gives, no more and no less', () => {
     const policy = read('manifests/vault/service.hcl').matchAll(/^path "([^"]+)" \{\s+capabilities = \[([^\]]+)\]/gm);
     const given = [...policy].flatMap(([, path, list = '']) =>
@@ -114,7 +155,13 @@ describe('doctor/vault-rights', () => {
     expect(patterns('approver')).to.deep.equal(['auth/token/renew-self', 'auth/token/lookup-self']);
     expect(patterns('signer')).to.include(CA).and.not.include(NODE);
     expect(patterns('cleaner')).to.include(NODE).and.not.include(CA);
-    const files = neededVaultRights({ mount: 'a/b', prefix: 'c', caPath: undefined, controllers: new Set(ALL) });
+    const files = neededVaultRights({
+      mount: 'a/b',
+      prefix: 'c',
+      caPath: undefined,
+      pki: undefined,
+      controllers: new Set(ALL),
+    });
     expect(files.map(({ path }) => path))
       .to.include('a/b/metadata/c/pools/')
       .and.not.include('a/b/data/kubernetes/ca');

@@ -11,7 +11,14 @@ import {
   poolPolicy,
   servicePolicy,
 } from '../../src/vault/setup/policies.ts';
+import { pkiPolicy } from '../../src/vault/setup/pki.ts';
 
+const PKI_ROLES = new Map([
+  ['client', 'kubelet-client'],
+  ['client-encipherment', 'kubelet-client-encipherment'],
+  ['serving', 'kubelet-serving'],
+  ['serving-encipherment', 'kubelet-serving-encipherment'],
+] as const);
 const PLACE = { mount: 'secret', prefix: 'kubelet-bootstrap' };
 const shipped = (name: string): string =>
   readFileSync(new URL(`../../manifests/vault/${name}.hcl`, import.meta.url), 'utf8');
@@ -19,6 +26,7 @@ const shipped = (name: string): string =>
 describe('vault/setup/policies', () => {
   const policies: Readonly<Record<string, PolicyRule[]>> = {
     service: servicePolicy(PLACE, 'kubernetes/ca'),
+    'service-pki': pkiPolicy({ mount: 'pki', issuer: 'kubelets', roles: PKI_ROLES }),
     admin: adminPolicy(PLACE),
     node: nodePolicy(PLACE, 'APPROLE_ACCESSOR'),
     pool: poolPolicy(PLACE, 'POOL'),
@@ -54,6 +62,11 @@ describe('vault/setup/policies', () => {
       ['a allows list, read, update, wanted read, update'],
     ],
     ['another path besides', [...one, { path: 'b', capabilities: ['read'] }], ['b allows read, wanted nothing']],
+    [
+      'a limit to parameters',
+      [{ path: 'a', capabilities: ['read', 'update'], parameters: 'required_parameters  = ["x"]' }],
+      ['a allows read, update required_parameters = ["x"], wanted read, update'],
+    ],
     ['nothing', [], ['a allows nothing, wanted read, update']],
   ];
   for (const [what, actual, expected] of differences) {

@@ -4,18 +4,20 @@ import { ConfigError, RefusedError, UsageError } from '../../errors.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { parseDuration } from '../../runtime/duration.ts';
 import { setupScript } from '../../vault/setup/commands.ts';
-import { describeItem, type JwtWishes, type ServiceLogin, setupItems, type SetupItem } from '../../vault/setup/plan.ts';
-import { type ItemState, VaultSetup } from '../../vault/setup/vault-setup.ts';
+import { describeItem, type ItemState, type SetupItem } from '../../vault/setup/items.ts';
+import { type JwtWishes, type ServiceLogin, setupItems } from '../../vault/setup/plan.ts';
+import { VaultSetup } from '../../vault/setup/vault-setup.ts';
 import { openVault, UNOBSERVED } from '../../wiring/connections.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { loadNodes } from '../nodes-file.ts';
 import { formatJson, formatOption, formatTable } from '../output.ts';
+import { type CaFlags, pkiWishes } from '../pki-wishes.ts';
 import { Progress } from '../progress.ts';
 import { loadConfig, type SharedFlags } from '../settings.ts';
 import { problemOfNodeName } from '../token-flags.ts';
 
-export interface VaultSetupFlags extends SharedFlags {
+export interface VaultSetupFlags extends SharedFlags, CaFlags {
   readonly print?: boolean | undefined;
   readonly check?: boolean | undefined;
   readonly forNode?: readonly string[] | undefined;
@@ -82,6 +84,7 @@ async function itemsOf(flags: VaultSetupFlags, config: Config, io: Io): Promise<
     mount: vault.mount,
     prefix: vault.prefix,
     caPath: config.signer.ca.vaultPath,
+    pki: await pkiWishes(flags, config),
     login: loginOf(vault.auth),
     pools: Object.keys(config.pools),
     nodes: [...new Set([...named, ...listed.map(({ node }) => node)])],
@@ -140,7 +143,7 @@ async function putAll(
   const done: Row[] = [];
   for (const [index, item] of items.entries()) {
     const row = rowOf(item, states[index]);
-    if (row.outcome === 'as wanted') {
+    if (row.outcome === 'as wanted' || states[index]?.kind === 'left') {
       done.push(row);
       continue;
     }
@@ -155,7 +158,13 @@ async function putAll(
 }
 
 function rowOf(item: SetupItem, state: ItemState = { kind: 'missing' }): Row {
-  const words = { asWanted: 'as wanted', missing: 'missing', differs: 'differs', blocked: 'in the way' } as const;
+  const words = {
+    asWanted: 'as wanted',
+    missing: 'missing',
+    differs: 'differs',
+    blocked: 'in the way',
+    left: 'missing',
+  } as const;
   return { item: describeItem(item), outcome: words[state.kind], details: 'details' in state ? state.details : [] };
 }
 

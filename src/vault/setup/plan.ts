@@ -1,26 +1,8 @@
 /** What Vault needs for the service and its machines: a list that is shown, compared or written, always in this order. */
 import { segmentsOf } from '../path.ts';
+import type { SetupItem } from './items.ts';
+import { pkiPolicy, type PkiWishes, roleSettings } from './pki.ts';
 import { adminPolicy, type KvPlace, nodePolicy, type PolicyRule, poolPolicy, servicePolicy } from './policies.ts';
-
-export type SettingValue = string | number | boolean | readonly string[];
-
-export type SetupItem =
-  /** A KV engine of version 2. */
-  | { readonly kind: 'kv'; readonly mount: string }
-  | { readonly kind: 'auth'; readonly mount: string; readonly type: string }
-  | {
-      readonly kind: 'policy';
-      readonly name: string;
-      /** The auth mount whose accessor stands in it. */
-      readonly aliasOf: string | undefined;
-      readonly rules: (accessor: string) => readonly PolicyRule[];
-    }
-  /** Anything that is read by GET and written by POST; what is not named here is left as it is. */
-  | {
-      readonly kind: 'settings';
-      readonly path: readonly string[];
-      readonly settings: Readonly<Record<string, SettingValue>>;
-    };
 
 /** How the service logs in, as far as Vault has to know of it. */
 export type ServiceLogin =
@@ -31,6 +13,8 @@ export type ServiceLogin =
 export interface SetupWishes extends KvPlace {
   /** Of the CA key pair; undefined when the service signs with something else. */
   readonly caPath: string | undefined;
+  /** The PKI engine that it signs with. */
+  readonly pki: PkiWishes | undefined;
   readonly login: ServiceLogin;
   /** Pools whose machines fetch the pool's token. */
   readonly pools: readonly string[];
@@ -63,7 +47,7 @@ const MACHINE_TOKEN = { token_no_default_policy: true, token_type: 'batch', toke
 
 /** Everything that is needed, what others build on first. */
 export function setupItems(wishes: SetupWishes): SetupItem[] {
-  const { login, machineMount, jwt, pools, nodes } = wishes;
+  const { login, machineMount, jwt, pki, pools, nodes } = wishes;
   const usesAppRole = pools.length > 0 || nodes.length > 0;
   const auths = new Map<string, string>();
   if (login.method !== 'tokenFile') auths.set(login.mount, login.method);
@@ -84,7 +68,8 @@ export function setupItems(wishes: SetupWishes): SetupItem[] {
   return [
     { kind: 'kv', mount: wishes.mount },
     ...[...auths].map(([mount, type]): SetupItem => ({ kind: 'auth', mount, type })),
-    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPath)),
+    ...(pki === undefined ? [] : pkiItems(pki)),
+    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPath, pki && pkiPolicy(pki))),
     policy(ADMIN_POLICY, adminPolicy(wishes)),
     ...(usesAppRole ? [ofNode(NODE_POLICY, machineMount)] : []),
     ...(jwt === undefined ? [] : [ofNode(JWT_POLICY, jwt.mount), jwtRole(jwt)]),
@@ -94,6 +79,21 @@ export function setupItems(wishes: SetupWishes): SetupItem[] {
       ...appRole(wishes, `pool-${pool}`, poolPolicyName(pool)),
     ]),
     ...nodes.flatMap((node) => appRole(wishes, node, NODE_POLICY)),
+  ];
+}
+
+/** Only of the PKI engine. */
+export function pkiItems(pki: PkiWishes): SetupItem[] {
+  const { mount, issuer, roles, longestMs, ca } = pki;
+  const longestSeconds = Math.ceil(Math.max(longestMs.client, longestMs.serving) / 1000);
+  return [
+    { kind: 'pki', mount, longestSeconds },
+    { kind: 'issuer', mount, issuer, ca },
+    ...[...roles].map(([kind, role]): SetupItem => ({
+      kind: 'settings',
+      path: [...segmentsOf(mount), 'roles', role],
+      settings: roleSettings(kind, pki),
+    })),
   ];
 }
 
@@ -143,19 +143,5 @@ function serviceRole(login: ServiceLogin): SetupItem[] {
       };
       return [{ kind: 'settings', path: ['auth', ...segmentsOf(login.mount), 'role', login.role], settings }];
     }
-  }
-}
-
-/** One line for people. */
-export function describeItem(item: SetupItem): string {
-  switch (item.kind) {
-    case 'kv':
-      return `KV engine ${item.mount}/`;
-    case 'auth':
-      return `auth method auth/${item.mount}/`;
-    case 'policy':
-      return `policy ${item.name}`;
-    case 'settings':
-      return item.path.join('/');
   }
 }

@@ -4,6 +4,8 @@
 export interface PolicyRule {
   readonly path: string;
   readonly capabilities: readonly string[];
+  /** What of a request it lets through, as HCL has it in the block; everything without it. */
+  readonly parameters?: string;
 }
 
 export interface KvPlace {
@@ -25,11 +27,16 @@ function tokensBelow({ mount }: KvPlace, at: string): PolicyRule[] {
   ];
 }
 
-/** The service's. `caPath`: of the CA key pair below the mount, when it signs with that. */
-export function servicePolicy(place: KvPlace, caPath: string | undefined): PolicyRule[] {
+/** The service's. `caPath`: of the CA key pair below the mount, when it signs with that; `pki`: where else it signs. */
+export function servicePolicy(
+  place: KvPlace,
+  caPath: string | undefined,
+  pki: readonly PolicyRule[] = [],
+): PolicyRule[] {
   return [
     ...tokensBelow(place, place.prefix),
     ...(caPath === undefined ? [] : [rule(`${place.mount}/data/${caPath}`, 'read')]),
+    ...pki,
     rule('auth/token/renew-self', 'update'),
     rule(OWN_TOKEN, 'read'),
   ];
@@ -62,22 +69,27 @@ export function formatPolicy(rules: readonly PolicyRule[]): string {
   const quoted = (text: string): string => JSON.stringify(text);
   return rules
     .map(
-      ({ path, capabilities }) =>
-        `path ${quoted(path)} {\n  capabilities = [${capabilities.map(quoted).join(', ')}]\n}\n`,
+      ({ path, capabilities, parameters }) =>
+        `path ${quoted(path)} {\n  capabilities = [${capabilities.map(quoted).join(', ')}]\n${indented(parameters)}}\n`,
     )
     .join('\n');
 }
 
-const BLOCK = /^path\s+"([^"\\]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*\}\s*/;
+const indented = (text = ''): string => text.replaceAll(/^.+$\n?/gm, (line) => `  ${line.trimEnd()}\n`);
+
+const BLOCK =
+  /^path\s+"([^"\\]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*((?:(?:allowed_parameters\s*=\s*\{[^{}]*\}|required_parameters\s*=\s*\[[^\]]*\])\s*)*)\}\s*/;
 
 /** Reads what `formatPolicy` writes, with comments; undefined for anything else that a policy may hold. */
 export function parsePolicy(text: string): PolicyRule[] | undefined {
   const rules: PolicyRule[] = [];
   let rest = text.replaceAll(/^\s*(?:#|\/\/).*$/gm, '').trim();
   while (rest !== '') {
-    const [block, path = '', listed = ''] = BLOCK.exec(rest) ?? [];
+    const [block, path = '', listed = '', parameters = ''] = BLOCK.exec(rest) ?? [];
     if (block === undefined) return undefined;
-    rules.push({ path, capabilities: [...listed.matchAll(/"([a-z]+)"/g)].map(([, capability = '']) => capability) });
+    const capabilities = [...listed.matchAll(/"([a-z]+)"/g)].map(([, capability = '']) => capability);
+    const lines = parameters.trim().replaceAll(/^ {2}/gm, '');
+    rules.push({ path, capabilities, ...(lines === '' ? {} : { parameters: lines }) });
     rest = rest.slice(block.length);
   }
   return rules;
@@ -87,9 +99,11 @@ export function parsePolicy(text: string): PolicyRule[] | undefined {
 export function policyDifferences(wanted: readonly PolicyRule[], actual: readonly PolicyRule[]): string[] {
   const allowed = (rules: readonly PolicyRule[], path: string): string =>
     rules
-      .flatMap((each) => (each.path === path ? each.capabilities : []))
-      .toSorted()
-      .join(', ');
+      .filter((each) => each.path === path)
+      .map(({ capabilities, parameters }) =>
+        [capabilities.toSorted().join(', '), ...(parameters?.match(/\S+/g) ?? [])].join(' '),
+      )
+      .join(' and ');
   const paths = new Set([...wanted, ...actual].map(({ path }) => path));
   return [...paths].flatMap((path) => {
     const [want, is] = [allowed(wanted, path), allowed(actual, path)];

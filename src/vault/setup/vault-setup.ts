@@ -5,20 +5,19 @@ import type { JsonObject, VaultReply } from '../client.ts';
 import type { VaultCaller } from '../key-value.ts';
 import { segmentsOf } from '../path.ts';
 import { readAs } from '../reply.ts';
-import { describeItem, type SetupItem } from './plan.ts';
+import { AS_WANTED, describeItem, type ItemState, MISSING, type SetupItem } from './items.ts';
+import { lookAtIssuer, putEngine, putIssuer, standingOfEngine } from './pki-engine.ts';
 import { formatPolicy, parsePolicy, policyDifferences } from './policies.ts';
 
-/** `blocked`: it is something else, which is not replaced: it may hold what others need. */
-export type ItemState =
-  | { readonly kind: 'asWanted' }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'differs' | 'blocked'; readonly details: readonly string[] };
-
-const AS_WANTED: ItemState = { kind: 'asWanted' };
-const MISSING: ItemState = { kind: 'missing' };
-
 const mountsSchema = z.object({
-  data: z.record(z.string(), z.object({ type: z.string(), options: z.record(z.string(), z.string()).nullish() })),
+  data: z.record(
+    z.string(),
+    z.object({
+      type: z.string(),
+      options: z.record(z.string(), z.string()).nullish(),
+      config: z.object({ max_lease_ttl: z.number() }).nullish(),
+    }),
+  ),
 });
 const authsSchema = z.object({ data: z.record(z.string(), z.object({ type: z.string(), accessor: z.string() })) });
 const policySchema = z.object({ data: z.object({ policy: z.string() }) });
@@ -35,14 +34,22 @@ export class VaultSetup {
   async look(item: SetupItem, signal: AbortSignal): Promise<ItemState> {
     switch (item.kind) {
       case 'kv': {
-        const { data } = readAs(mountsSchema, (await this.#get(['sys', 'mounts'], signal)).body, 'mounts');
-        const found = data[`${item.mount}/`];
+        const found = await this.#engine(item.mount, signal);
         if (found === undefined) return MISSING;
         if (found.type !== 'kv') return { kind: 'blocked', details: [`is an engine of type ${found.type}`] };
         return found.options?.['version'] === '2'
           ? AS_WANTED
           : { kind: 'blocked', details: ['is a KV engine of version 1: choose another mount, or upgrade it'] };
       }
+      case 'pki': {
+        const found = await this.#engine(item.mount, signal);
+        if (found === undefined) return MISSING;
+        return found.type === 'pki'
+          ? standingOfEngine(item, found.config?.max_lease_ttl ?? 0)
+          : { kind: 'blocked', details: [`is an engine of type ${found.type}`] };
+      }
+      case 'issuer':
+        return lookAtIssuer(this.#caller, item, signal);
       case 'auth': {
         const found = (await this.#auths(signal))[`${item.mount}/`];
         if (found === undefined) return MISSING;
@@ -66,6 +73,12 @@ export class VaultSetup {
           { type: 'kv', options: { version: '2' } },
           signal,
         );
+      case 'pki': {
+        const isThere = (await this.#engine(item.mount, signal)) !== undefined;
+        return putEngine(this.#caller, item, isThere, signal);
+      }
+      case 'issuer':
+        return putIssuer(this.#caller, item, signal);
       case 'auth':
         return this.#post(['sys', 'auth', ...segmentsOf(item.mount)], { type: item.type }, signal);
       case 'policy': {
@@ -109,6 +122,10 @@ export class VaultSetup {
       textOf(wanted) === textOf(data[key]) ? [] : [`${key} is ${textOf(data[key])}, wanted ${textOf(wanted)}`],
     );
     return details.length === 0 ? AS_WANTED : { kind: 'differs', details };
+  }
+
+  async #engine(mount: string, signal: AbortSignal): Promise<z.infer<typeof mountsSchema>['data'][string] | undefined> {
+    return readAs(mountsSchema, (await this.#get(['sys', 'mounts'], signal)).body, 'mounts').data[`${mount}/`];
   }
 
   async #accessorOf(mount: string, signal: AbortSignal): Promise<string | undefined> {

@@ -1,0 +1,69 @@
+import { messageOf } from '../errors.ts';
+import type { CertificateSigner, Log } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Part } from '../runtime/lifecycle.ts';
+import { periodic } from '../runtime/periodic.ts';
+
+/** A backend whose standing is looked at from the start on, also while nobody asks for a certificate. */
+export interface WatchedBackend {
+  readonly backend: CertificateSigner;
+  /** End of the CA that was last used, ms since the epoch. */
+  readonly notAfter: () => number | undefined;
+  /** True while it is known that nothing, or nothing of some kind, can be signed. */
+  readonly isSick: () => boolean;
+  readonly part: Part;
+}
+
+/** The backend itself keeps what it read for as long as `signer.ca.refresh` says. */
+const LOOK_MS = 10_000;
+
+/** Looks at the backend at once and then every 10 s, and logs what keeps it from signing when that changes. */
+export function watched(signer: CertificateSigner, clock: Clock, log: Log): WatchedBackend {
+  let notAfter: number | undefined;
+  let problem: string | undefined;
+  const backend: CertificateSigner = {
+    ...signer,
+    authority: async (signal) => {
+      const authority = await signer.authority(signal);
+      ({ notAfter } = authority);
+      return authority;
+    },
+  };
+
+  async function standing(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      await backend.authority(signal);
+      return await signer.problem(signal);
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+  async function look(signal: AbortSignal): Promise<void> {
+    const found = await standing(signal);
+    if (signal.aborted || found === problem) return;
+    problem = found;
+    if (found === undefined) log.info({}, 'certificates of every kind can be signed again');
+    else log.error({ problem: found }, 'certificates cannot be signed, of some kind at least');
+  }
+
+  const stopping = new AbortController();
+  const loop = periodic('backend', LOOK_MS, clock, look);
+  let first: Promise<void> = Promise.resolve();
+  return {
+    backend,
+    notAfter: () => notAfter,
+    isSick: () => problem !== undefined,
+    part: {
+      name: 'backend',
+      start: async () => {
+        first = look(stopping.signal);
+        await loop.start();
+      },
+      stop: async (signal) => {
+        stopping.abort();
+        await first;
+        await loop.stop(signal);
+      },
+    },
+  };
+}
