@@ -11,9 +11,10 @@ export type LaterRequests = Pick<PendingRequests, 'newerThan' | 'issuedAfter'>;
  */
 export class PendingRequests {
   readonly #views = new Map<string, RequestView>();
-  /** Names by requester, signer and common name. */
-  readonly #groups = new NameSets();
+  /** By requester, signer and common name. */
+  readonly #groups = new Map<string, Group>();
   readonly #requesters = new NameSets();
+  /** Groups by node. */
   readonly #nodes = new NameSets();
   /** The last of each group that has its certificate. */
   readonly #issued = new Map<string, Csr>();
@@ -50,9 +51,13 @@ export class PendingRequests {
     if (view === undefined) return;
     this.#views.delete(csr.uid);
     this.#seenAt.delete(csr.uid);
-    this.#groups.remove(groupOf(view), csr.name);
     this.#requesters.remove(csr.requester.username, csr.name);
-    this.#nodes.remove(view.nodeName ?? '', csr.name);
+    const key = groupOf(view);
+    const group = this.#groups.get(key);
+    group?.remove(csr.name);
+    if (group?.size !== 0) return;
+    this.#groups.delete(key);
+    this.#nodes.remove(view.nodeName ?? '', key);
   }
 
   /** The CSR as the rules see it; its bytes are read at the first call only. */
@@ -62,9 +67,13 @@ export class PendingRequests {
     const view = viewRequest(csr);
     this.#views.set(csr.uid, view);
     this.#seenAt.set(csr.uid, this.#now());
-    this.#groups.add(groupOf(view), csr.name);
     this.#requesters.add(csr.requester.username, csr.name);
-    this.#nodes.add(view.nodeName ?? '', csr.name);
+    const key = groupOf(view);
+    const group = this.#groups.get(key) ?? new Group();
+    this.#groups.set(key, group);
+    group.add(csr);
+    // The name of the node is part of the key.
+    this.#nodes.add(view.nodeName ?? '', key);
     return view;
   }
 
@@ -82,9 +91,12 @@ export class PendingRequests {
     return [...this.#requesters.of(username)];
   }
 
-  /** Names of the unsettled CSRs for a certificate of this node, whoever made them. */
+  /**
+   * Names of the unsettled CSRs for a certificate of this node, whoever made them; of those that one requester made the
+   * newest eight, which the others wait for. Somebody who makes thousands costs no more than that.
+   */
   ofNode(node: string): readonly string[] {
-    return [...this.#nodes.of(node)];
+    return [...this.#nodes.of(node)].flatMap((key) => this.#groups.get(key)?.newest(MOST_NEWER) ?? []);
   }
 
   /** The same for all requests of one requester, signer and common name. */
@@ -100,16 +112,13 @@ export class PendingRequests {
 
   /** Up to eight requests of the same requester, signer and name that were made later and wait; newest first. */
   newerThan(view: RequestView): RequestView[] {
-    const names = this.#groups.of(groupOf(view));
-    if (names.size < 2) return [];
-    const newer: RequestView[] = [];
-    // What came last is seen last; more than a few need not be looked at.
-    for (const name of [...names].toReversed()) {
-      if (newer.length === MOST_NEWER) break;
-      const csr = this.#csrs.get(name);
-      if (csr !== undefined && csr.createdAt > view.csr.createdAt && waits(csr)) newer.push(this.view(csr));
-    }
-    return newer.toSorted((a, b) => b.csr.createdAt - a.csr.createdAt);
+    const group = this.#groups.get(groupOf(view));
+    if (group === undefined || group.size < 2) return [];
+    return group
+      .newest(MOST_NEWER, view.csr.createdAt)
+      .flatMap((name) => this.#csrs.get(name) ?? [])
+      .filter(waits)
+      .map((csr) => this.view(csr));
   }
 }
 
@@ -133,6 +142,33 @@ const MOST_NEWER = 8;
  */
 const CLOCKS_APART_MS = 60_000;
 const NO_NAMES: ReadonlySet<string> = new Set();
+
+/** The names of one group, in the order in which they were made. */
+class Group {
+  readonly #made: { readonly name: string; readonly at: number }[] = [];
+
+  get size(): number {
+    return this.#made.length;
+  }
+
+  add({ name, createdAt: at }: Csr): void {
+    // Nearly always at the end.
+    const before = this.#made.findLastIndex((other) => other.at <= at);
+    this.#made.splice(before + 1, 0, { name, at });
+  }
+
+  remove(name: string): void {
+    const index = this.#made.findLastIndex((other) => other.name === name);
+    if (index !== -1) this.#made.splice(index, 1);
+  }
+
+  /** The last of those that were made after that time, the newest first. */
+  newest(most: number, after = Number.NEGATIVE_INFINITY): string[] {
+    const names: string[] = [];
+    for (const { name, at } of this.#made.slice(-most).toReversed()) if (at > after) names.push(name);
+    return names;
+  }
+}
 
 class NameSets {
   readonly #sets = new Map<string, Set<string>>();

@@ -6,6 +6,8 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms`, or at once when `signal` is aborted (it never rejects). */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves when what has arrived by now had its turn of the event loop. */
+  turn(): Promise<void>;
   /** Calls `run` once after `ms`; the answer cancels it. */
   after(ms: number, run: () => void): () => void;
 }
@@ -31,6 +33,7 @@ export const systemClock: Clock = {
       const timer = setTimeout(done, Math.min(Math.max(ms, 0), LONGEST_TIMER_MS));
       signal?.addEventListener('abort', done, { once: true });
     }),
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
   after: (ms, run) => {
     const timer = setTimeout(run, Math.min(Math.max(ms, 0), LONGEST_TIMER_MS));
     return () => clearTimeout(timer);

@@ -20,6 +20,8 @@ export interface WorkQueueOptions {
   readonly mostRetryMs?: number;
 }
 
+/** Work that needs nobody's answer would keep everything else waiting until the last key is done. */
+const SLICE_MS = 10;
 const FIRST_RETRY_MS = 200;
 const MOST_RETRY_MS = 60_000;
 
@@ -38,6 +40,8 @@ export class WorkQueue {
   /** Added while running: to be worked on again. */
   readonly #dirty = new Map<string, Place>();
   readonly #failures = new Map<string, number>();
+  /** This turn of the event loop, as far as work was begun in it. */
+  #turn: { readonly endsAt: number; readonly over: Promise<void> } | undefined;
   readonly #timers = new Map<string, { readonly at: number; readonly cancel: () => void }>();
 
   constructor(options: WorkQueueOptions) {
@@ -121,6 +125,8 @@ export class WorkQueue {
   }
 
   async #run(key: string, place: Place): Promise<void> {
+    const turn = (this.#turn ??= this.#beginTurn());
+    if (this.#options.clock.monotonic() >= turn.endsAt) await turn.over;
     this.#queued.delete(key);
     if (this.#closed) return;
     this.#running.add(key);
@@ -135,6 +141,14 @@ export class WorkQueue {
     const again = this.#dirty.get(key);
     this.#dirty.delete(key);
     if (again !== undefined && !this.#closed) this.add(key, again);
+  }
+
+  #beginTurn(): { readonly endsAt: number; readonly over: Promise<void> } {
+    const { clock } = this.#options;
+    const over = clock.turn().then(() => {
+      this.#turn = undefined;
+    });
+    return { endsAt: clock.monotonic() + SLICE_MS, over };
   }
 
   #retry(key: string, place: Place, error: unknown): void {

@@ -36,6 +36,19 @@ describe('controllers/pending-requests', () => {
     expect(third).to.deep.equal([]);
   });
 
+  it('has the newest eight of each requester looked at when the node changes', async () => {
+    const made: Csr[] = [];
+    for (let number = 0; number < 10; number += 1) {
+      made.push(world.addCsr());
+      await world.clock.advance(1_000);
+    }
+    const other = world.addCsr({ requester: bootstrapUser(undefined, 'ghijkl') });
+    const newest = made.slice(-8).map(({ name }) => name);
+    expect(world.pending.ofNode('worker-1')).to.have.members([...newest, other.name]);
+    for (const csr of [...made, other]) world.csrs.store({ ...csr, issued: true });
+    expect(world.pending.ofNode('worker-1')).to.deep.equal([]);
+  });
+
   it('takes none of the same second for newer: neither would be approved', () => {
     const twins = [world.addCsr(), world.addCsr()];
     expect(twins.map((csr) => newerThan(csr))).to.deep.equal([[], []]);

@@ -163,6 +163,7 @@ describe('runtime/informer', () => {
           now: () => clock.now(),
           monotonic: () => clock.monotonic() + busyMs,
           sleep: clock.sleep.bind(clock),
+          turn: clock.turn.bind(clock),
           after: clock.after.bind(clock),
         };
         slow = new Informer({ name: 'things', source, clock: busy, random: () => 0, onFailure: () => {} });

@@ -266,4 +266,29 @@ describe('runtime/work-queue', () => {
       await queueOf().stop(never);
     });
   });
+
+  it('lets everything else have its turn every 10 ms, when no work waits for anybody', async () => {
+    let others = 0;
+    let busyMs = 0;
+    const seen: number[] = [];
+    const queue = queueOf({
+      concurrency: 2,
+      clock: {
+        now: () => clock.now(),
+        monotonic: () => clock.monotonic() + busyMs,
+        sleep: clock.sleep.bind(clock),
+        turn: clock.turn.bind(clock),
+        after: clock.after.bind(clock),
+      },
+      work: () => {
+        seen.push(others);
+        busyMs += 4;
+        return Promise.resolve();
+      },
+    });
+    setImmediate(() => (others += 1));
+    for (let count = 0; count < 8; count += 1) queue.add(`key-${count}`, PLACE);
+    while (seen.length < 8) await settled();
+    expect(seen).to.deep.equal([0, 0, 0, 1, 1, 1, 1, 1]);
+  });
 });

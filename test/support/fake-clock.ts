@@ -44,6 +44,10 @@ export class FakeClock implements Clock {
     });
   }
 
+  turn(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
   after(ms: number, run: () => void): () => void {
     const timer = { at: this.#elapsed + Math.max(0, ms), run };
     this.#timers.add(timer);

@@ -23,6 +23,10 @@ export class ManualClock implements Clock {
     });
   }
 
+  turn(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
   after(ms: number, run: () => void): () => void {
     const timer = { at: this.#time + ms, run };
     this.#timers.add(timer);
