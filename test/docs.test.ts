@@ -27,6 +27,7 @@ import { decisionFields } from '../src/controllers/decision-log.ts';
 import { PKI_FAULTS } from '../src/vault/pki/faults.ts';
 import { TABLES } from './policy/tables.ts';
 import { differenceRows } from './support/upstream-rows.ts';
+import { NO_SOURCES } from './support/metric-sources.ts';
 import { code, codes, holds, prose, read, README, ROOT, section } from './support/readme.ts';
 
 /** Every key of the config: path, default, help. */
@@ -67,21 +68,7 @@ function defaultText(schema: unknown, value: unknown): string {
   return typeof written === 'string' ? written : JSON.stringify(written);
 }
 
-const metrics = new Metrics({
-  csrs: () => [],
-  queues: () => [],
-  authorityNotAfter: () => undefined,
-  otherAuthorities: () => [],
-  configCurrent: () => true,
-  breadth: () => 0,
-  late: () => 0,
-  signerHeld: () => false,
-  expiring: () => [],
-  expiryLookedAt: () => undefined,
-  vaultProblems: () => [],
-  pools: () => [],
-  informers: () => [],
-});
+const metrics = new Metrics(NO_SOURCES);
 const metricRows = metrics.registry
   .getMetricsAsArray()
   .filter(({ name }) => name.startsWith('kubelet_bootstrap_'))
@@ -268,6 +255,25 @@ describe('README.md', () => {
       meaning,
     ]);
     holds('### Levels', ['Level', 'Event', 'Exit code', 'Meaning'], levels);
+  });
+
+  it('lists every alert', () => {
+    const rule = parse(read('manifests/monitoring/prometheus-rule.yaml')) as {
+      spec: {
+        groups: {
+          rules: { alert: string; for?: string; labels: { severity: string }; annotations: { summary: string } }[];
+        }[];
+      };
+    };
+    const rows = rule.spec.groups.flatMap(({ rules }) =>
+      rules.map(({ alert, for: wait, labels, annotations }) => [
+        code(alert),
+        labels.severity,
+        wait ?? 'at once',
+        annotations.summary,
+      ]),
+    );
+    holds('### Alerts and dashboard', ['Alert', 'Severity', 'After', 'Summary'], rows);
   });
 
   it('lists the fields of a decision', () => {

@@ -1,23 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { type MetricSources, Metrics, signerLabel } from '../../src/ops/metrics.ts';
+import { Metrics, signerLabel } from '../../src/ops/metrics.ts';
 import { CLIENT_SIGNER, SERVING_SIGNER } from '../../src/ports.ts';
-
-const NOTHING: MetricSources = {
-  csrs: () => [],
-  queues: () => [],
-  configCurrent: () => true,
-  breadth: () => 0,
-  late: () => 0,
-  signerHeld: () => false,
-  expiring: () => [],
-  expiryLookedAt: () => undefined,
-  vaultProblems: () => [],
-  authorityNotAfter: () => undefined,
-  otherAuthorities: () => [],
-  pools: () => [],
-  informers: () => [],
-};
+import { NO_SOURCES } from '../support/metric-sources.ts';
 
 describe('ops/metrics', () => {
   async function lines(metrics: Metrics): Promise<string[]> {
@@ -25,7 +10,7 @@ describe('ops/metrics', () => {
   }
 
   it('has these names and labels, and no other', async () => {
-    const metrics = new Metrics(NOTHING);
+    const metrics = new Metrics(NO_SOURCES);
     const own = (await metrics.registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('kubelet_bootstrap_'));
     const labels = (name: string): string =>
       (
@@ -71,7 +56,7 @@ describe('ops/metrics', () => {
   });
 
   it('count what the controllers report', async () => {
-    const metrics = new Metrics(NOTHING);
+    const metrics = new Metrics(NO_SOURCES);
     metrics.decided(CLIENT_SIGNER, 'wait', 'TokenExpired');
     metrics.decided(CLIENT_SIGNER, 'wait', 'TokenExpired');
     metrics.issued(SERVING_SIGNER, 0.3);
@@ -112,7 +97,7 @@ describe('ops/metrics', () => {
   it('tell what ends: the soonest one by one, all of them by level, and no more names than it can bear', async () => {
     let names = ['a', 'b'];
     const metrics = new Metrics({
-      ...NOTHING,
+      ...NO_SOURCES,
       expiring: () => [
         { kind: 'file', name: 'garbage', level: 'unusable', leftMs: undefined },
         ...names.map((name, at) => ({ kind: 'file', name, level: 'ok', leftMs: (at + 1) * 1000 })),
@@ -172,7 +157,7 @@ describe('ops/metrics', () => {
   });
 
   it('have a registry of their own, so that two do not meet', () => {
-    expect(new Metrics(NOTHING).registry).not.to.equal(new Metrics(NOTHING).registry);
+    expect(new Metrics(NO_SOURCES).registry).not.to.equal(new Metrics(NO_SOURCES).registry);
   });
 
   for (const [name, label] of [
