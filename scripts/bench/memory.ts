@@ -31,6 +31,8 @@ function fullRecord(index: number, now: number): NodeRecord {
     notAfter: now + DAY_MS,
     issuedAt: now,
     issuer: ISSUER,
+    from: now,
+    renewedAt: now,
   });
   const addresses = [
     `10.${index >> 8}.${index & 255}.17`,

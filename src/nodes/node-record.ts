@@ -11,6 +11,10 @@ export interface RecordedCertificate {
   readonly issuedAt: number;
   /** Key identifier of the CA that signed it, hex; '' where the certificate names none. */
   readonly issuer: string;
+  /** `issuedAt` of the certificate that it was asked for with; undefined for one from a token, or where that is not known. */
+  readonly from?: number | undefined;
+  /** When another was last asked for with it, and issued; undefined until then. */
+  readonly renewedAt?: number | undefined;
 }
 
 /** A serving certificate's names; they belong to the node while it lasts (DESIGN D10). */

@@ -36,16 +36,21 @@ export function isOwnRequest(node: string, { username, groups }: IssuedRequest['
 export function withClientCertificate(record: NodeRecord, issued: IssuedRequest): NodeRecord {
   const { createdAt, certificate, requester } = issued;
   if (record.certificates.some(({ fingerprint }) => fingerprint === certificate.fingerprint)) return record;
+  const { presented } = issued;
+  const parent = record.certificates.find(({ fingerprint }) => fingerprint === presented);
   const fresh: RecordedCertificate = {
     fingerprint: certificate.fingerprint,
     notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
     issuedAt: createdAt,
     issuer: certificate.issuer,
+    ...(parent === undefined ? {} : { from: parent.issuedAt }),
   };
-  const sorted = [fresh, ...record.certificates].toSorted((a, b) => b.issuedAt - a.issuedAt);
+  const before = record.certificates.map((each) =>
+    each === parent ? { ...each, renewedAt: Math.max(each.renewedAt ?? 0, createdAt) } : each,
+  );
+  const sorted = [fresh, ...before].toSorted((a, b) => b.issuedAt - a.issuedAt);
   // A node whose replies are lost asks again and again with the same one: that stays known, however old.
-  const { presented } = issued;
   const certificates = sorted.filter(
     ({ fingerprint }, index) => index < KEPT || (sorted[0] === fresh && fingerprint === presented),
   );

@@ -134,7 +134,13 @@ function certificateOf(json: unknown): RecordedCertificate | undefined {
   const issuer = textAt(json, 'issuer');
   return fingerprint === undefined || notAfter === undefined || issuedAt === undefined || issuer === undefined
     ? undefined
-    : { fingerprint, ...beginOf(json), notAfter, issuedAt, issuer };
+    : { fingerprint, ...beginOf(json), notAfter, issuedAt, issuer, ...lineOf(json) };
+}
+
+/** Only what is there: most records are kept in memory for long. */
+function lineOf(json: unknown): Pick<RecordedCertificate, 'from' | 'renewedAt'> {
+  const [from, renewedAt] = [numberAt(json, 'from'), numberAt(json, 'renewedAt')];
+  return { ...(from === undefined ? {} : { from }), ...(renewedAt === undefined ? {} : { renewedAt }) };
 }
 
 /** null: there is something, and it is not one. */

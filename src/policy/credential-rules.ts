@@ -42,7 +42,8 @@ function credentialFinding({
   if (request.nodeName === undefined || !record.known) return undefined;
   const known = validCertificates(record.value, now);
   const presented = presentedCertificate(request);
-  if (presented !== undefined && known.includes(presented)) return undefined;
+  if (presented !== undefined && known.includes(presented))
+    return secondLine(request.nodeName, record.value, presented);
   const what = presented === undefined ? 'no certificate' : `certificate ${short(presented)}`;
   return known.length === 0 || presented === undefined
     ? { code: 'CredentialUnknown', message: `${quote(request.nodeName)} presents ${what}, of which there is no record` }
@@ -50,6 +51,29 @@ function credentialFinding({
         code: 'CredentialConflict',
         message: `${quote(request.nodeName)} presents ${what}, on record are ${quoteAll(known.map(short))}`,
       };
+}
+
+/**
+ * A kubelet goes on with the certificate that it got last: it renews with the one that it renewed with before, or with one
+ * that it got for that. Where another was renewed with since, and this one does not come from it, two hold the identity.
+ */
+function secondLine(
+  nodeName: string,
+  record: NodeRecord | undefined,
+  presented: string,
+): { readonly code: 'CredentialConflict'; readonly message: string } | undefined {
+  const held = record?.certificates.find(({ fingerprint }) => fingerprint === presented);
+  if (held === undefined) return undefined;
+  const since = Math.max(held.issuedAt, held.renewedAt ?? 0);
+  const other = record?.certificates.find(
+    (each) => each !== held && each.issuedAt !== held.from && (each.renewedAt ?? 0) > since,
+  );
+  if (other === undefined) return undefined;
+  const when = formatTime(other.renewedAt ?? 0);
+  return {
+    code: 'CredentialConflict',
+    message: `${quote(nodeName)} presents certificate ${short(presented)}, and renewed at ${when} with ${short(other.fingerprint)}, of which that does not come`,
+  };
 }
 
 function validCertificates(record: NodeRecord | undefined, now: number): string[] {

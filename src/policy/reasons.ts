@@ -61,7 +61,8 @@ export const REMARKS: Readonly<Record<RemarkCode, { readonly alarm: boolean; rea
   CredentialAdopted: { alarm: false, meaning: 'The certificate that it renews was not on record; the new one is.' },
   CredentialConflict: {
     alarm: true,
-    meaning: 'The node renews with a certificate other than those on record: two may hold its identity.',
+    meaning:
+      'The certificate is none of those on record, or not of the line that was renewed last: two may hold the identity.',
   },
   TokenReusedOtherKey: {
     alarm: false,

@@ -4,7 +4,8 @@
  */
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
-import { CSRS, removeCsrs, until } from '../support/crowd.ts';
+import { CSRS, removeCsrs, tokenClient, until } from '../support/crowd.ts';
+import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
 import { requireService } from '../support/running-service.ts';
 import { Scene, SERVING } from './scene.ts';
 
@@ -60,6 +61,35 @@ describe('insiders on the real API server', function () {
       expect(await scene.isUntouched(refused)).to.equal(true);
     });
   }
+
+  it('whoever used a token beside its node cannot go on unseen: a conflict is told when both renew', async () => {
+    const { kubeconfig: bootstrapKubeconfig } = await tokenClient(running().controlPlane, {
+      kind: 'node',
+      node: 'web-7',
+    });
+    const [honest, thief] = ['honest', 'thief'].map(
+      (who) =>
+        new KubeletStandIn({
+          name: 'web-7',
+          ips: ['10.20.0.7'],
+          bootstrapKubeconfig,
+          dir: running().supervisor.folder(who),
+        }),
+    );
+    await honest?.bootstrap();
+    await thief?.bootstrap();
+    await until(
+      'the conflict is told',
+      async () => {
+        await honest?.renew();
+        await thief?.renew();
+        return (
+          (await running().service().metric('kubelet_bootstrap_remarks_total', { code: 'CredentialConflict' })) > 0
+        );
+      },
+      1_000,
+    );
+  });
 
   it('whoever edits a CSR cannot have it denied, and whoever approves it then cannot have it fail', async () => {
     await scene.beat('web-1', 0);
