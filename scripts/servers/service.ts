@@ -8,6 +8,7 @@ import { waitUntil } from './long-step.ts';
 import type { OpenBao } from './openbao.ts';
 import { freePorts } from './ports.ts';
 import { logOf, type ServerProcess, signalProcess, startTimeOf } from './process.ts';
+import { tellSaid } from './said.ts';
 import type { Supervisor } from './supervisor.ts';
 
 const SOURCES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'src');
@@ -116,6 +117,7 @@ export async function startService(
       ...(options.args ?? []),
     ],
   });
+  supervisor.onStop(() => Promise.resolve(tellSaid({ program: options.name, stdout: logOf(started), stderr: '' })));
   const opsUrl = `http://${listen}`;
   const get = async (path: string): Promise<{ status: number; body: string }> => {
     const answer = await fetch(opsUrl + path);
@@ -185,7 +187,10 @@ export function runProgram(
   cut.when?.addEventListener('abort', () => child.kill(cut.by));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+    child.on('close', (code) => {
+      tellSaid({ program: `${program} ${args.join(' ')}`, stdout, stderr });
+      resolve({ code: code ?? -1, stdout, stderr });
+    });
   });
 }
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tellSaid } from '../../scripts/servers/said.ts';
 
 export const CLOUD_INIT = join(import.meta.dirname, '../../manifests/cloud-init');
 
@@ -83,6 +84,7 @@ function startFetch(config: string, env: NodeJS.ProcessEnv): FetchRun {
     child.on('error', reject).on('close', (code) => {
       over = true;
       changed();
+      tellSaid({ program: 'fetch-bootstrap-token', stdout: output, stderr: '' });
       resolve(code ?? -1);
     });
   });
