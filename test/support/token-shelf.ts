@@ -53,10 +53,11 @@ export interface TokenShelf {
   close(): Promise<void>;
 }
 
-/** `prefix` is the test's own, in the mount `secret`. */
-export function tokenShelf(plane: ControlPlane, bao: OpenBao, prefix: string): TokenShelf {
+/** `prefix` is the test's own, in the mount `secret` unless another is named; '' when paths have it themselves. */
+export function tokenShelf(plane: ControlPlane, bao: OpenBao, prefix: string, mount = 'secret'): TokenShelf {
   const vault = new HttpsClient({ server: bao.address, ca: bao.ca, headers: { 'x-vault-token': bao.rootToken } });
-  const at = (part: 'data' | 'metadata', path: string): string => `/v1/secret/${part}/${prefix}/${path}`;
+  const at = (part: 'data' | 'metadata', path: string): string =>
+    ['/v1', mount, part, ...(prefix === '' ? [] : [prefix]), path].join('/');
   return {
     secret: async (id) => {
       const { status, body } = await plane.admin.send('GET', `${SECRETS}/bootstrap-token-${id}`);
