@@ -41,6 +41,29 @@ describe('config: problems', () => {
     ]);
   });
 
+  const PKI = { mount: 'pki', issuer: 'kubelets' };
+  const BACKENDS: readonly (readonly [string, Record<string, unknown>, readonly string[]])[] = [
+    ['the PKI engine alone', { pki: PKI }, []],
+    ['the PKI engine and a pair in Vault', { pki: PKI, vaultPath: 'kubernetes/ca' }, ['signer.ca']],
+    ['the PKI engine and files', { pki: PKI, certificateFile: '/c', keyFile: '/k' }, ['signer.ca']],
+    ['none', {}, ['signer.ca']],
+    ['an issuer that others can move', { pki: { ...PKI, issuer: 'default' } }, ['signer.ca.pki.issuer']],
+    ['an issuer that is a path', { pki: { ...PKI, issuer: 'a/b' } }, ['signer.ca.pki.issuer']],
+    ['no issuer', { pki: { mount: 'pki' } }, ['signer.ca.pki.issuer']],
+    ['a name with a capital', { pki: { ...PKI, servingNames: ['Worker-*'] } }, ['signer.ca.pki.servingNames.0']],
+    ['a next PKI engine', { pki: PKI, next: { pki: { ...PKI, issuer: 'kubelets-2' } } }, []],
+  ];
+  for (const [sentence, ca, paths] of BACKENDS) {
+    it(`of what signs: ${sentence}`, () => {
+      expect(pathsOf(withValues({ 'signer.ca': ca }))).to.deep.equal(paths);
+    });
+  }
+
+  it('of the PKI engine without a vault', () => {
+    const text = withValues({ 'signer.ca': { pki: PKI }, vault: undefined, controllers: ['signer'] });
+    expect(pathsOf(text)).to.deep.equal(['vault']);
+  });
+
   it('stand in the message, one a line, with their number and the name of the file', () => {
     const text = withValues({ 'ops.logLevel': 'loud', 'ops.lisen': 'x' });
     expect(() => readConfig('config.yaml', text)).to.throw(

@@ -49,7 +49,7 @@ export function neededVaultRights(config: {
   readonly mount: string;
   readonly prefix: string;
   readonly caPath: string | undefined;
-  readonly pki: PkiPaths | undefined;
+  readonly pki: readonly PkiPaths[];
   readonly controllers: ReadonlySet<ControllerName>;
 }): VaultRight[] {
   const { mount, prefix, caPath, pki, controllers } = config;
@@ -76,12 +76,10 @@ export function neededVaultRights(config: {
   return [
     ...(controllers.has('minter') || controllers.has('cleaner') ? tokens : []),
     ...(caPath !== undefined && controllers.has('signer') ? [only(`${mount}/data/${caPath}`, 'read', true)] : []),
-    ...(pki !== undefined && controllers.has('signer')
-      ? [
-          ...pki.roles.map((role) => only(`${pki.mount}/issuer/${pki.issuer}/sign/${role}`, 'update', true)),
-          ...forbiddenBeside(pki).map((path) => only(path, undefined, true)),
-        ]
-      : []),
+    ...(controllers.has('signer') ? pki : []).flatMap((engine) => [
+      ...engine.roles.map((role) => only(`${engine.mount}/issuer/${engine.issuer}/sign/${role}`, 'update', true)),
+      ...forbiddenBeside(engine).map((path) => only(path, undefined, true)),
+    ]),
     only('auth/token/renew-self', 'update'),
     only('auth/token/lookup-self', 'read'),
   ];

@@ -25,7 +25,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { readCapabilities } from '../vault/capabilities.ts';
 import type { Vault } from './connections.ts';
 import { longestLifeMs } from './longest-life.ts';
-import { pkiRoles } from './pki-backend.ts';
+import { pkiEngines, pkiRoles } from './pki-backend.ts';
 
 export interface ObserveOptions {
   readonly config: Config;
@@ -183,9 +183,13 @@ async function observeVault(options: ObserveOptions, vault: Vault, signal: Abort
   const { config, vaultLogin: login } = options;
   const { mount = '', prefix = '' } = config.vault ?? {};
   const controllers = runningControllers(config);
-  const { vaultPath: caPath, pki } = config.signer.ca;
-  const signsAt = pki && { mount: pki.mount, issuer: pki.issuer, roles: [...pkiRoles(config, pki).values()] };
-  const wanted = neededVaultRights({ mount, prefix, caPath, pki: signsAt, controllers });
+  const { vaultPath: caPath } = config.signer.ca;
+  const pki = pkiEngines(config).map((each) => ({
+    mount: each.mount,
+    issuer: each.issuer,
+    roles: [...pkiRoles(config, each).values()],
+  }));
+  const wanted = neededVaultRights({ mount, prefix, caPath, pki, controllers });
   const paths = wanted.map(({ path }) => path);
   const work = readCapabilities(vault.session, paths, signal);
   const problem = await problemOf(vault, work, signal);

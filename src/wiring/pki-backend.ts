@@ -8,7 +8,13 @@ import type { VaultCaller } from '../vault/key-value.ts';
 import { pkiSigner } from '../vault/pki/signer.ts';
 import { longestLifetimes } from './longest-life.ts';
 
-type PkiConfig = NonNullable<Config['signer']['ca']['pki']>;
+export type PkiConfig = NonNullable<Config['signer']['ca']['pki']>;
+
+/** Those that sign by this config, now and later. */
+export function pkiEngines({ signer }: Config): PkiConfig[] {
+  const { pki, next } = signer.ca;
+  return [pki, next?.pki].filter((engine) => engine !== undefined);
+}
 
 /** The role of each kind of certificate that this config signs. */
 export function pkiRoles({ serving }: Config, { roles }: PkiConfig): ReadonlyMap<CertificateKind, string> {

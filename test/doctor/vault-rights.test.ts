@@ -13,7 +13,7 @@ const needed = (controllers: readonly (typeof ALL)[number][] = ALL): ReturnType<
     mount: 'secret',
     prefix: 'kubelet-bootstrap',
     caPath: 'kubernetes/ca',
-    pki: undefined,
+    pki: [],
     controllers: new Set(controllers),
   });
 
@@ -108,7 +108,7 @@ describe('doctor/vault-rights', () => {
       mount: 'secret',
       prefix: PREFIX,
       caPath: undefined,
-      pki,
+      pki: [pki],
       controllers: new Set(['signer'] as const),
     });
     const found = (changes: Readonly<Record<string, readonly string[]>>): (readonly [string, string])[] => {
@@ -159,7 +159,7 @@ describe('doctor/vault-rights', () => {
       mount: 'a/b',
       prefix: 'c',
       caPath: undefined,
-      pki: undefined,
+      pki: [],
       controllers: new Set(ALL),
     });
     expect(files.map(({ path }) => path))

@@ -8,7 +8,8 @@ import type { CertificateSigner } from '../../src/ports.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { pkiSigner } from '../../src/vault/pki/signer.ts';
 import { addressBytes, buildCsrPem, type CsrParts, testAuthority, type TestAuthority } from '../support/csr-builder.ts';
-import { ISSUER, requirePkiEngine, ROLES } from '../support/pki-engine.ts';
+import { ISSUER, ROLES } from '../../scripts/servers/pki-engine.ts';
+import { requirePkiEngine } from '../support/pki-engine.ts';
 import { failureOf } from '../vault/manual-clock.ts';
 
 const HOUR = 3_600_000;

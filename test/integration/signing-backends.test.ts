@@ -18,7 +18,7 @@ import { pkiSigner } from '../../src/vault/pki/signer.ts';
 import { csrBody, CSRS, seenCsrs, until } from '../support/crowd.ts';
 import { buildCsrPem, type CsrParts, type TestKeyName } from '../support/csr-builder.ts';
 import { type ManagedCluster, requireManagedCluster } from '../support/managed-cluster.ts';
-import { ISSUER, PkiEngine, ROLES } from '../support/pki-engine.ts';
+import { ISSUER, PkiEngine, ROLES } from '../../scripts/servers/pki-engine.ts';
 import { requireOpenBao } from '../support/servers.ts';
 
 const never = new AbortController().signal;

@@ -13,8 +13,8 @@ export type ServiceLogin =
 export interface SetupWishes extends KvPlace {
   /** Of the CA key pair; undefined when the service signs with something else. */
   readonly caPath: string | undefined;
-  /** The PKI engine that it signs with. */
-  readonly pki: PkiWishes | undefined;
+  /** The PKI engines that it signs with, now and later. */
+  readonly pki: readonly PkiWishes[];
   readonly login: ServiceLogin;
   /** Pools whose machines fetch the pool's token. */
   readonly pools: readonly string[];
@@ -68,8 +68,8 @@ export function setupItems(wishes: SetupWishes): SetupItem[] {
   return [
     { kind: 'kv', mount: wishes.mount },
     ...[...auths].map(([mount, type]): SetupItem => ({ kind: 'auth', mount, type })),
-    ...(pki === undefined ? [] : pkiItems(pki)),
-    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPath, pki && pkiPolicy(pki))),
+    ...pki.flatMap(pkiItems),
+    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPath, pki.flatMap(pkiPolicy))),
     policy(ADMIN_POLICY, adminPolicy(wishes)),
     ...(usesAppRole ? [ofNode(NODE_POLICY, machineMount)] : []),
     ...(jwt === undefined ? [] : [ofNode(JWT_POLICY, jwt.mount), jwtRole(jwt)]),
