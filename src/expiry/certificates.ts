@@ -25,6 +25,8 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 /** Bounds the work that one text can cause; a bundle of all public CAs has about 150. */
 const MOST_BLOCKS = 500;
 const MARK_LENGTH = 8;
+/** Whoever issues a certificate may have a clock that is ahead by this. */
+const SKEW_MS = 5 * 60_000;
 
 /** Reads every certificate of a PEM text. What is none is counted, as Go's readers skip it. Never throws. */
 export function readPem(text: string): Pem {
@@ -75,7 +77,7 @@ export function nameOf({ title, mark }: Certificate): string {
  */
 export function bundleReading({ certificates, garbage }: Pem, now: number): Reading {
   const ended = certificates.filter(({ notAfter }) => notAfter <= now);
-  const valid = certificates.filter(({ notBefore, notAfter }) => notBefore <= now && now < notAfter);
+  const valid = certificates.filter((each) => isValid(each, now));
   const [first] = valid.toSorted((a, b) => a.notAfter - b.notAfter);
   if (first === undefined) return notValidNow(certificates, ended, garbage, now);
   const last = lastCovering(certificates, first);
@@ -100,7 +102,7 @@ function notValidNow(
   now: number,
 ): Reading {
   const last = latest(ended);
-  const [next] = certificates.filter(({ notBefore }) => notBefore > now).toSorted((a, b) => a.notBefore - b.notBefore);
+  const [next] = certificates.filter((each) => isTooSoon(each, now)).toSorted((a, b) => a.notBefore - b.notBefore);
   const begins = next === undefined ? '' : `${nameOf(next)} is not valid before ${timeText(next.notBefore)}`;
   if (last !== undefined) {
     return { kind: 'ends', ...endOf(last), note: sentence(plain(last.title), begins, garbageText(garbage)) };
@@ -127,7 +129,7 @@ export function chainReading({ certificates, garbage }: Pem, now: number): Readi
   const [leaf] = certificates;
   if (leaf === undefined) return { kind: 'unusable', note: 'holds no certificate that can be read' };
   const path = pathFrom(leaf, certificates);
-  const [next] = path.filter(({ notBefore }) => notBefore > now);
+  const [next] = path.filter((each) => isTooSoon(each, now));
   if (next !== undefined) {
     return { kind: 'unusable', note: `${nameOf(next)} is not valid before ${timeText(next.notBefore)}` };
   }
@@ -157,7 +159,7 @@ export function fileReading(pem: Pem, now: number): Reading {
  * while another is good.
  */
 export function singleReadings(pem: Pem, now: number): { readonly name: string; readonly reading: Reading }[] {
-  const good = pem.certificates.some(({ notBefore, notAfter }) => notBefore <= now && now < notAfter);
+  const good = pem.certificates.some((each) => isValid(each, now));
   return pem.certificates.map((certificate) => ({
     name: nameOf(certificate),
     reading:
@@ -165,6 +167,14 @@ export function singleReadings(pem: Pem, now: number): { readonly name: string; 
         ? { kind: 'none', note: `ended at ${timeText(certificate.notAfter)}, beside others that are good, and can go` }
         : bundleReading({ certificates: [certificate], garbage: 0 }, now),
   }));
+}
+
+function isTooSoon({ notBefore }: Certificate, now: number): boolean {
+  return notBefore > now + SKEW_MS;
+}
+
+function isValid(certificate: Certificate, now: number): boolean {
+  return !isTooSoon(certificate, now) && now < certificate.notAfter;
 }
 
 function latest(certificates: readonly Certificate[]): Certificate | undefined {

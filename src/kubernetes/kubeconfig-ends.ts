@@ -8,6 +8,9 @@ import type { Reading, Thing } from '../expiry/thing.ts';
 import type { ExpirySource } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 
+/** Such as a program that fetches a credential. */
+const NOT_HERE: Reading = { kind: 'none', note: 'neither a certificate nor a token stands in the file' };
+
 /** Reads one kubeconfig file, every user and cluster of it. */
 export function kubeconfigEnds(file: string, clock: Pick<Clock, 'now'>): ExpirySource {
   const kind = 'kubeconfig';
@@ -26,7 +29,8 @@ export function kubeconfigEnds(file: string, clock: Pick<Clock, 'now'>): ExpiryS
         const pem = await pemOf(certData, certFile);
         if (typeof pem !== 'string') return [thing(`user ${name}`, pem)];
         if (pem !== '') return [thing(`user ${name}`, chainReading(readPem(pem), clock.now()))];
-        return typeof token === 'string' && token !== '' ? [thing(`user ${name}`, tokenReading(token))] : [];
+        const isToken = typeof token === 'string' && token !== '';
+        return [thing(`user ${name}`, isToken ? tokenReading(token) : NOT_HERE)];
       });
       const clusters = config.clusters.map(async ({ name, caData, caFile }) => {
         const pem = await pemOf(caData, caFile);

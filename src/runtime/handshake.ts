@@ -19,7 +19,7 @@ export function serverCertificates(address: URL, options: HandshakeOptions, sign
     const abort = (): void => void socket.destroy(abortReason(signal));
     signal.addEventListener('abort', abort, { once: true });
     socket.once('close', () => signal.removeEventListener('abort', abort));
-    socket.once('error', reject);
+    socket.on('error', reject);
     socket.once('secureConnect', () => {
       const problem = socket.authorized ? undefined : String(socket.authorizationError);
       if (problem === undefined || problem === 'CERT_HAS_EXPIRED') resolve(chainOf(socket.getPeerCertificate(true)));

@@ -42,6 +42,7 @@ describe('expiry/certificates', () => {
     await make('good', -10, 300);
     await make('next', 5, 400);
     await make('far', 320, 500);
+    await make('fresh', 1 / 1_440, 90);
     await make('root', -100, 900);
     await make('middle', -100, 20, 'root');
     await make('leaf', -30, 60, 'middle', false);
@@ -76,6 +77,7 @@ describe('expiry/certificates', () => {
     ['one that begins after a gap does not', ['good', 'far'], 300, 'the last of 2 is CN=good #'],
     ['an expired one and one that is not yet valid have ended', ['old', 'next'], -10, `CN=old; ${TOO_SOON}`],
     ['one that is not yet valid is of no use', ['next'], 'unusable', TOO_SOON],
+    ['one that begins in a minute is the fault of a clock', ['fresh'], 90, 'CN=fresh'],
     ['nothing is of no use', [], 'unusable', NOTHING],
     ['garbage is of no use', ['garbage \u0000 \n'], 'unusable', NOTHING],
     ['a block of garbage is of no use', [GARBAGE], 'unusable', NOTHING],
@@ -118,6 +120,7 @@ describe('expiry/certificates', () => {
     ['what leads elsewhere does not count', ['leaf', 'old', 'ending'], 60, 'CN=leaf'],
     ['a root by itself is the first one', ['root'], 900, 'CN=root'],
     ['one that is not yet valid is of no use', ['next'], 'unusable', TOO_SOON],
+    ['one that begins in a minute is the fault of a clock', ['fresh'], 90, 'CN=fresh'],
     ['garbage is of no use', ['rubbish'], 'unusable', NOTHING],
   ];
   for (const [what, parts, end, note] of CHAINS) {

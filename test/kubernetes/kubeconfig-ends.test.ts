@@ -60,6 +60,7 @@ describe('kubernetes/kubeconfig-ends', () => {
       ['user garbage', 'unusable', 'holds no certificate that can be read'],
       ['user token', 'ends', 'token'],
       ['user plain', 'none', 'a token that does not say when it ends'],
+      ['user exec', 'none', 'neither a certificate nor a token stands in the file'],
       ['cluster a', 'ends', 'CN=one'],
     ]);
   });
