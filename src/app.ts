@@ -111,7 +111,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
   const addresses = await addressSide(context, cluster.transport, { records, nodes, given });
   csrs = csrSide(context, cluster.transport, tokens, inForce, state, addresses.sources, backend.backend);
   const { transport } = cluster;
-  expiry = expirySide(context, { transport, signer: backend.backend, vault }, csrs.events);
+  expiry = expirySide(context, { transport, authorities: cas.authorities, vault }, csrs.events);
   tokens.subscribe({ put: csrs.tokenChanged, gone: csrs.tokenChanged });
   tokens.subscribe({ put: () => {}, gone: (token) => countStolen(token, context) });
   const minted: TokenSide =

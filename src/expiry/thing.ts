@@ -2,7 +2,7 @@
 
 /** The closed set behind the label `kind`, with what is looked at; the README's table is held against it. */
 export const EXPIRY_KINDS = {
-  'signing-ca': 'The CA that certificates are signed with, and the intermediates above it',
+  'signing-ca': 'The CA that certificates are signed with, the intermediates above it, and the one before or after it',
   'client-ca': 'Each CA whose clients the API server trusts, from `extension-apiserver-authentication`',
   'api-server': "The API server's serving certificate, from a TLS handshake",
   'validating-webhook': 'Each `caBundle` of a ValidatingWebhookConfiguration',

@@ -1,4 +1,5 @@
 /** The CAs of the running service: who signs, and what is published of them. */
+import type { Authorities } from '../ca-ports.ts';
 import type { Config } from '../config.ts';
 import { CaWatch } from '../controllers/ca-watch.ts';
 import { rotatingSigner } from '../controllers/rotating-signer.ts';
@@ -14,6 +15,7 @@ import { longestLifeMs } from './longest-life.ts';
 import type { ConfigInForce } from './reload.ts';
 
 export interface CaSide {
+  readonly authorities: Authorities;
   readonly backend: CertificateSigner;
   readonly watch: CaWatch;
   /** Look at the CAs and keep their bundle published. */
@@ -43,6 +45,7 @@ export function caSide(
     stop: () => stopping.abort(),
   };
   return {
+    authorities,
     backend: rotatingSigner(authorities, clock),
     watch,
     parts: [first, periodic('CAs to trust', config.signer.ca.refresh, clock, (signal) => watch.look(signal))],

@@ -1,15 +1,18 @@
 /** Everything with an end that this config can see, for the service and for `expiry`. */
 import { readFile } from 'node:fs/promises';
 import { type Config, runningControllers } from '../config.ts';
+import type { Authorities } from '../ca-ports.ts';
+import { readCas } from '../controllers/ca-watch.ts';
 import { ExpiryWatch } from '../controllers/expiry-watch.ts';
 import { chainReading, fileReading, nameOf, readPem } from '../expiry/certificates.ts';
 import type { Thresholds } from '../expiry/judge.ts';
+import type { Thing } from '../expiry/thing.ts';
 import { clientCas, servingCertificate, shownReading, tlsSecrets } from '../kubernetes/cluster-certificates.ts';
 import { filesOf, SERVICE_ACCOUNT_CA } from '../kubernetes/kubeconfig.ts';
 import { kubeconfigEnds } from '../kubernetes/kubeconfig-ends.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import { trustBundles } from '../kubernetes/trust-bundles.ts';
-import type { CertificateSigner, EventSink, ExpirySource } from '../ports.ts';
+import type { EventSink, ExpirySource } from '../ports.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
 import { serverCertificates } from '../runtime/handshake.ts';
 import type { Part } from '../runtime/lifecycle.ts';
@@ -22,8 +25,8 @@ export interface ExpiryWorld {
   readonly config: Config;
   readonly clock: Clock;
   readonly transport: Transport;
-  /** Who signs; used where the config does. */
-  readonly signer: CertificateSigner;
+  /** The CAs that sign; used where the config does. */
+  readonly authorities: Authorities;
   readonly vault: Vault | undefined;
   /** `vault` uses an admin's token in the place of the service's login. */
   readonly isGivenToken?: boolean;
@@ -35,7 +38,7 @@ export function thresholdsOf({ expiry }: Config): Thresholds {
 
 /** Where all of it is read. Nothing is read yet. */
 export function expirySources(world: ExpiryWorld): ExpirySource[] {
-  const { config, clock, transport, signer } = world;
+  const { config, clock, transport, authorities } = world;
   const { kubeconfig } = config.kubernetes;
   const kubeconfigs = [...(kubeconfig === undefined ? [] : filesOf(kubeconfig)), ...config.expiry.kubeconfigs];
   const files = [
@@ -44,7 +47,7 @@ export function expirySources(world: ExpiryWorld): ExpirySource[] {
     ...config.expiry.files,
   ];
   return [
-    ...(runningControllers(config).has('signer') ? [signingCa(signer, clock)] : []),
+    ...(runningControllers(config).has('signer') ? [signingCas(authorities, clock)] : []),
     servingCertificate(transport, clock),
     clientCas(transport, clock),
     ...trustBundles(transport, clock),
@@ -59,18 +62,28 @@ function unique<T>(items: readonly T[]): T[] {
   return [...new Set(items)];
 }
 
-function signingCa(signer: CertificateSigner, clock: Clock): ExpirySource {
+/** Every CA that signs, will, or did until another's time came; that one may be over. */
+function signingCas(authorities: Authorities, clock: Clock): ExpirySource {
   const kind = 'signing-ca';
   return {
     kind,
     read: async (signal) => {
-      const pem = readPem((await signer.authority(signal)).certificatePem);
-      const [signing] = pem.certificates;
-      const name = signing === undefined ? 'CA' : nameOf(signing);
-      return [{ kind, name, object: undefined, reading: chainReading(pem, clock.now()) }];
+      const now = clock.now();
+      return (await readCas(authorities, now, signal)).map(({ role, ca }): Thing => {
+        const words = role === 'signing' ? '' : `${role}: `;
+        if (!ca.known)
+          return { kind, name: `${words}CA`, object: undefined, reading: { kind: 'unreadable', note: ca.why } };
+        const pem = readPem(ca.value.certificatePem);
+        const name = words + pem.certificates.slice(0, 1).map(nameOf).join('');
+        const reading = chainReading(pem, now);
+        const isOver = role === 'previous' && reading.kind === 'ends' && reading.endsAt <= now;
+        return { kind, name, object: undefined, reading: isOver ? { kind: 'none', note: OVER } : reading };
+      });
     },
   };
 }
+
+const OVER = 'ended, and another one signs: take it out of the config';
 
 function pemFile(path: string, clock: Clock): ExpirySource {
   const kind = 'file';

@@ -243,6 +243,21 @@ describe('what expires, on a real API server and a real OpenBao', function () {
     });
   });
 
+  it('looks at the CA that follows, too, and says which of two cannot be read', async () => {
+    const { certPem, keyPem } = await selfMade('following', 20);
+    const [certificateFile, keyFile] = [join(supervisor.dir, 'next.crt'), join(supervisor.dir, 'next.key')];
+    writeFileSync(certificateFile, certPem);
+    writeFileSync(keyFile, keyPem, { mode: 0o600 });
+    const own = { certificateFile: plane.caFile, keyFile: plane.caKeyFile };
+    const both = await report({ signer: { ca: { ...own, next: { certificateFile, keyFile } } } });
+    expect(levels(both, 'signing-ca')).to.deep.equal({
+      'CN=local cluster CA': 'ok',
+      'next: CN=following': 'warning',
+    });
+    const unfit = await report({ signer: { ca: { ...own, next: { certificateFile, keyFile: plane.caKeyFile } } } });
+    expect(levels(unfit, 'signing-ca')).to.deep.equal({ 'CN=local cluster CA': 'ok', 'next: CA': 'unreadable' });
+  });
+
   it('goes by the thresholds of the config', async () => {
     const told = await report({ expiry: { warning: '48h', critical: '24h' } });
     expect(levels(told, 'validating-webhook')['near']).to.equal('ok');

@@ -11,6 +11,7 @@ import {
   poolPolicy,
   servicePolicy,
 } from '../../src/vault/setup/policies.ts';
+import { SERVICE_POLICY, type ServiceLogin, setupItems } from '../../src/vault/setup/plan.ts';
 import { pkiPolicy } from '../../src/vault/setup/pki.ts';
 
 const PKI_ROLES = new Map([
@@ -40,6 +41,24 @@ describe('vault/setup/policies', () => {
 
   it('leaves the CA out where the service signs with something else', () => {
     expect(servicePolicy(PLACE, undefined).map(({ path }) => path)).not.to.include('secret/data/kubernetes/ca');
+  });
+
+  it('lets the service look at its own secret_id where it logs in with one, and only there', () => {
+    const policyFor = (login: ServiceLogin): PolicyRule[] =>
+      setupItems({
+        ...PLACE,
+        caPath: undefined,
+        login,
+        pools: [],
+        nodes: [],
+        machineMount: 'approle',
+        secretIdSeconds: 0,
+        jwt: undefined,
+        pki: [],
+      }).flatMap((item) => (item.kind === 'policy' && item.name === SERVICE_POLICY ? item.rules('') : []));
+    const lookup = { path: 'auth/own/role/kubelet-bootstrap/secret-id/lookup', capabilities: ['update'] };
+    expect(policyFor({ method: 'approle', mount: 'own' })).to.deep.include(lookup);
+    expect(policyFor({ method: 'tokenFile' })).to.deep.equal(servicePolicy(PLACE, undefined));
   });
 
   for (const text of [

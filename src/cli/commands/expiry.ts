@@ -1,7 +1,8 @@
 import { lookAt } from '../../controllers/expiry-watch.ts';
 import { judge, LEVELS, soonestFirst, worstSeverity } from '../../expiry/judge.ts';
 import { systemClock } from '../../runtime/clock.ts';
-import { openCluster, openSigner, openVault, UNOBSERVED } from '../../wiring/connections.ts';
+import { openAuthorities } from '../../wiring/authorities.ts';
+import { openCluster, openVault, UNOBSERVED } from '../../wiring/connections.ts';
 import { expirySources, thresholdsOf } from '../../wiring/expiry.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { expiryAsJson, expiryAsText } from '../expiry-output.ts';
@@ -26,9 +27,9 @@ export async function expiry(flags: ExpiryFlags, io: Io): Promise<number> {
   const vault =
     config.vault === undefined ? undefined : await openVault(config, systemClock, UNOBSERVED, { token: given });
   try {
-    const signer = openSigner(config, systemClock, vault, SILENT);
+    const authorities = openAuthorities(() => config, { clock: systemClock, vault, log: SILENT });
     const isGivenToken = given !== undefined;
-    const sources = expirySources({ config, clock: systemClock, transport, signer, vault, isGivenToken });
+    const sources = expirySources({ config, clock: systemClock, transport, authorities, vault, isGivenToken });
     const looks = await Promise.all(sources.map((source) => lookAt(source, io.interrupted)));
     const now = systemClock.now();
     const rows = soonestFirst(

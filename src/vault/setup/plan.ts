@@ -2,7 +2,15 @@
 import { segmentsOf } from '../path.ts';
 import type { SetupItem } from './items.ts';
 import { pkiPolicy, type PkiWishes, roleSettings } from './pki.ts';
-import { adminPolicy, type KvPlace, nodePolicy, type PolicyRule, poolPolicy, servicePolicy } from './policies.ts';
+import {
+  adminPolicy,
+  type KvPlace,
+  nodePolicy,
+  type PolicyRule,
+  poolPolicy,
+  secretIdPolicy,
+  servicePolicy,
+} from './policies.ts';
 
 /** How the service logs in, as far as Vault has to know of it. */
 export type ServiceLogin =
@@ -59,6 +67,7 @@ export function setupItems(wishes: SetupWishes): SetupItem[] {
     aliasOf: undefined,
     rules: () => rules,
   });
+  const ownSecretId = login.method === 'approle' ? secretIdPolicy(login.mount, SERVICE_POLICY) : [];
   const ofNode = (name: string, mount: string): SetupItem => ({
     kind: 'policy',
     name,
@@ -69,7 +78,7 @@ export function setupItems(wishes: SetupWishes): SetupItem[] {
     { kind: 'kv', mount: wishes.mount },
     ...[...auths].map(([mount, type]): SetupItem => ({ kind: 'auth', mount, type })),
     ...pki.flatMap(pkiItems),
-    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPath, pki.flatMap(pkiPolicy))),
+    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPath, [...pki.flatMap(pkiPolicy), ...ownSecretId])),
     policy(ADMIN_POLICY, adminPolicy(wishes)),
     ...(usesAppRole ? [ofNode(NODE_POLICY, machineMount)] : []),
     ...(jwt === undefined ? [] : [ofNode(JWT_POLICY, jwt.mount), jwtRole(jwt)]),

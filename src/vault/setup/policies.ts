@@ -27,19 +27,24 @@ function tokensBelow({ mount }: KvPlace, at: string): PolicyRule[] {
   ];
 }
 
-/** The service's. `caPath`: of the CA key pair below the mount, when it signs with that; `pki`: where else it signs. */
+/** The service's. `caPath`: of the CA key pair below the mount, when it signs with that; `more`: what it needs besides. */
 export function servicePolicy(
   place: KvPlace,
   caPath: string | undefined,
-  pki: readonly PolicyRule[] = [],
+  more: readonly PolicyRule[] = [],
 ): PolicyRule[] {
   return [
     ...tokensBelow(place, place.prefix),
     ...(caPath === undefined ? [] : [rule(`${place.mount}/data/${caPath}`, 'read')]),
-    ...pki,
+    ...more,
     rule('auth/token/renew-self', 'update'),
     rule(OWN_TOKEN, 'read'),
   ];
+}
+
+/** With which a login by AppRole can find out when its secret_id ends. */
+export function secretIdPolicy(mount: string, role: string): PolicyRule[] {
+  return [rule(`auth/${mount}/role/${role}/secret-id/lookup`, 'update')];
 }
 
 /** An admin's who issues tokens of nodes. */
