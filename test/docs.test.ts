@@ -13,6 +13,7 @@ import { RUN_OPTIONS, SHARED_OPTIONS, VAULT_ENVIRONMENT } from '../src/cli/setti
 import { configSchema } from '../src/config-schema.ts';
 import { policyOf, readConfig } from '../src/config.ts';
 import { CHECKS as DOCTOR_CHECKS, FINDINGS, NOT_CHECKED } from '../src/doctor/finding.ts';
+import { STEPS } from '../src/ca/next-step.ts';
 import { LEVELS } from '../src/expiry/judge.ts';
 import { EXPIRY_KINDS } from '../src/expiry/thing.ts';
 import { Metrics } from '../src/ops/metrics.ts';
@@ -181,7 +182,7 @@ describe('README.md', () => {
     const readBy = {
       VAULT_ADDR: 'every command',
       VAULT_CACERT: 'every command',
-      VAULT_TOKEN: '`bootstrap-token`, `doctor`, `expiry`, `vault setup`',
+      VAULT_TOKEN: '`bootstrap-token`, `ca`, `doctor`, `expiry`, `vault setup`',
     };
     const names = Object.keys(VAULT_ENVIRONMENT) as (keyof typeof VAULT_ENVIRONMENT)[];
     const environment = names.map((name) => ['', code(name), readBy[name], VAULT_ENVIRONMENT[name]]);
@@ -206,7 +207,7 @@ describe('README.md', () => {
 
   it('uses only commands and flags that --help tells of', () => {
     const lines = README.matchAll(
-      /\b(kubelet-bootstrap|bootstrap-token)(?: --)?( (?:node|fleet|vault))? ([a-z]+)((?: [^\s`|#]+)*)/g,
+      /\b(kubelet-bootstrap|bootstrap-token)(?: --)?( (?:node|fleet|vault|ca))? ([a-z]+)((?: [^\s`|#]+)*)/g,
     );
     for (const [line, program = '', group = '', name, rest = ''] of lines) {
       const found = commands.find((each) => each.program === program + group && each.command.name() === name);
@@ -274,6 +275,15 @@ describe('README.md', () => {
       ]),
     );
     holds('### Alerts and dashboard', ['Alert', 'Severity', 'After', 'Summary'], rows);
+  });
+
+  it('lists the steps of a rotation', () => {
+    const rows = Object.entries(STEPS).map(([name, { urgency, meaning }]) => [
+      code(name),
+      String({ none: 0, due: 10, urgent: 11 }[urgency]),
+      meaning,
+    ]);
+    holds('### Steps of a rotation', ['Step', 'Exit code', 'What is to be done'], rows);
   });
 
   it('lists the fields of a decision', () => {

@@ -21,12 +21,14 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = 
   failed: 'Something failed that has no code of its own; the message says what.',
   usage: 'The command line or the config is wrong; nothing was started or written.',
   notFound: 'The CSR, token, node or pool that was named does not exist.',
-  conflict: 'What was asked for stands in the way of something that is there, such as a second token for a node.',
+  conflict:
+    'What was asked for stands in the way of something that is there, such as a second token for a node, or would cost nodes their access.',
   unavailable: 'The API server or Vault could not be reached, is sealed, or asked to wait; try again.',
   forbidden: 'The API server or Vault refused the credential or the right.',
   partly: 'Of many nodes some got their token and some did not; the messages say which and why.',
-  ailing: '`doctor` found warnings, and no errors; `expiry` something that ends soon, or that it could not look at.',
-  sick: '`doctor` or `expiry` found errors, or `verify` or `vault setup --check` something that is not as it should be.',
+  ailing:
+    '`doctor` found warnings, and no errors; `expiry` something that ends soon, or that it could not look at; `ca status` a step that is due.',
+  sick: '`doctor` or `expiry` found errors, `ca status` a CA that cannot be used or is not trusted, or `verify` or `vault setup --check` something that is not as it should be.',
   interrupted: 'Ended by a second SIGINT or SIGTERM, or in the middle of a command.',
 };
 

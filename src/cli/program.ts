@@ -1,6 +1,7 @@
 /** Both programs: their commands, options and help. */
 import { type Command, CommanderError, Option } from 'commander';
 import { messageOf } from '../errors.ts';
+import { caRotate, type CaRotateFlags, caStatus, type CaStatusFlags } from './commands/ca.ts';
 import { DEFAULT_SERVICE_USER, doctor, type DoctorFlags } from './commands/doctor.ts';
 import { expiry, type ExpiryFlags } from './commands/expiry.ts';
 import { explain, type ExplainFlags } from './commands/explain.ts';
@@ -84,6 +85,7 @@ export function serviceProgram(io: Io, end: (code: number) => void = () => {}): 
   nodeCommands(program, io);
   fleetCommands(program, io);
   vaultCommands(program, io, end);
+  caCommands(program, io, end);
   return program.addHelpText('after', HELP_END);
 }
 
@@ -141,4 +143,27 @@ function vaultCommands(program: Command, io: Io, end: (code: number) => void): v
         'bao write auth/kubernetes/config ..., bao write auth/jwt/config ...',
     )
     .action(async (flags: VaultSetupFlags) => end(await vaultSetup(flags, io)));
+}
+
+function caCommands(program: Command, io: Io, end: (code: number) => void): void {
+  const ca = program.command('ca').description('the CA that is signed with, and its rotation');
+  withOptions(ca.command('status'), SHARED_OPTIONS)
+    .description(
+      'print the CAs, which nodes hold certificates of which, whether the API server trusts them, what is next',
+    )
+    .addOption(outputOption('text', 'text or json'))
+    .action(async (flags: CaStatusFlags) => end(await caStatus(flags, io)));
+  withOptions(ca.command('rotate'), SHARED_OPTIONS)
+    .description('do one step of a rotation: put a next CA there, have it sign, drop the previous one')
+    .option('--certificate <file>', 'take this as the next CA, its chain behind it, instead of making a root')
+    .option('--key <file>', 'its key')
+    .option('--same-key', 'make only a new certificate, for name and key of the CA that is there')
+    .option('--common-name <name>', 'name of a CA that is made')
+    .option('--lifetime <duration>', 'of a CA that is made', '87600h')
+    .option('--sign-from <time>', 'have the next CA sign from then on: now, or an RFC 3339 time')
+    .option('--finish', 'drop the previous CA')
+    .option('--cancel', 'take the next CA away, or go back to the first one')
+    .option('--force', 'also where it can cost nodes their access')
+    .option('--dry-run', 'print what would be done; writes nothing')
+    .action(async (flags: CaRotateFlags) => end(await caRotate(flags, io)));
 }

@@ -138,13 +138,13 @@ async function signWith(pair: Pair, plan: CertificatePlan): Promise<string> {
 const signInThreadPool = promisify(sign);
 
 /** P-256 takes 26 µs, less than a trip through the thread pool; RSA and P-384 take ten times that and more. */
-function signBytes(pair: Pair, bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
+export function signBytes(pair: Pick<Pair, 'key' | 'algorithm'>, bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
   if (pair.algorithm === 'ecdsa-with-SHA256') return sign('sha256', bytes, pair.key);
   return signInThreadPool(pair.algorithm === 'ecdsa-with-SHA384' ? 'sha384' : 'sha256', bytes, pair.key);
 }
 
 /** 16 random octets of which the first is not 0, so that the serial number is positive and has 16 or 17 octets. */
-function drawSerial(): Uint8Array {
+export function drawSerial(): Uint8Array {
   const serial = randomBytes(16);
   while (serial[0] === 0) randomBytes(1).copy(serial);
   return serial;

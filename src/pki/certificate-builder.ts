@@ -25,7 +25,8 @@ export interface Issuer {
   readonly algorithm: IssuerAlgorithm;
 }
 
-const ALGORITHMS: Readonly<Record<IssuerAlgorithm, Uint8Array>> = {
+/** AlgorithmIdentifier of each, DER. */
+export const ALGORITHMS: Readonly<Record<IssuerAlgorithm, Uint8Array>> = {
   'ecdsa-with-SHA256': sequence(objectIdentifier(OID.ecdsaWithSha256)),
   'ecdsa-with-SHA384': sequence(objectIdentifier(OID.ecdsaWithSha384)),
   sha256WithRSAEncryption: sequence(objectIdentifier(OID.sha256WithRsa), nullValue),
@@ -100,11 +101,12 @@ export function subjectAltName(plan: Pick<CertificatePlan, 'dnsNames' | 'ipAddre
   return [extension(OID.subjectAltName, false, sequence(...dnsNames, ...ipAddresses))];
 }
 
-/** An RDN of one attribute. */
-function attribute(type: Uint8Array, value: string): Uint8Array {
+/** An RDN of one attribute, DER. */
+export function attribute(type: Uint8Array, value: string): Uint8Array {
   return set(sequence(type, directoryString(value)));
 }
 
-function extension(id: string, critical: boolean, value: Uint8Array): Uint8Array {
+/** An extension around its DER value. */
+export function extension(id: string, critical: boolean, value: Uint8Array): Uint8Array {
   return sequence(objectIdentifier(id), ...(critical ? [booleanTrue] : []), octetString(value));
 }

@@ -21,8 +21,13 @@ export interface AuthoritiesOptions {
 
 /** The CAs as the config says now; each is loaded when it is first needed. */
 export function openAuthorities(config: () => Config, options: AuthoritiesOptions): Authorities {
-  const current = whileSame<CaConfig, Authorities>((ca) => openSource(ca, config(), options));
+  // One stays as it is, with all that it has read, while only the other one changes.
+  const current = whileSame<CaConfig, Authorities>(
+    ({ next: _next, ...source }) => source,
+    (ca) => openSource(ca, config(), options),
+  );
   const next = whileSame<CaConfig, CertificateSigner | undefined>(
+    ({ next: { from: _from, ...source } = {}, refresh }) => ({ source, refresh }),
     ({ next: source }) => source && openSource(source, config(), options).current,
   );
   const now = (): Authorities => current(config().signer.ca);
@@ -61,12 +66,12 @@ function openSource(
   });
 }
 
-/** What `make` made of a value, made anew only when that says something else. */
-function whileSame<T, R>(make: (value: T) => R): (value: T) => R {
+/** What `make` made of a value, made anew only when what matters of it says something else. */
+function whileSame<T, R>(matters: (value: T) => unknown, make: (value: T) => R): (value: T) => R {
   let held: { value: T; readonly text: string; readonly made: R } | undefined;
   return (value) => {
     if (held?.value === value) return held.made;
-    const text = JSON.stringify(value);
+    const text = JSON.stringify(matters(value));
     if (held?.text === text) held.value = value;
     else held = { value, text, made: make(value) };
     return held.made;

@@ -66,7 +66,7 @@ function setUpOf(config: Config): SetUp {
 }
 
 /** What `work` answers, or why it could not be had. Throws what is no fault of a remote system or of the set-up. */
-async function factOf<T>(work: Promise<T>, signal: AbortSignal): Promise<Fact<T>> {
+export async function factOf<T>(work: Promise<T>, signal: AbortSignal): Promise<Fact<T>> {
   try {
     return { known: true, value: await work };
   } catch (error) {
@@ -129,7 +129,8 @@ async function askClass(transport: Transport, of: AccessClass, signal: AbortSign
   };
 }
 
-async function readCsrs(transport: Transport, signal: AbortSignal): Promise<Csr[]> {
+/** The CSRs of both signers. */
+export async function readCsrs(transport: Transport, signal: AbortSignal): Promise<Csr[]> {
   const lists = KUBELET_SIGNERS.map((signer) => allPages(csrListWatch(transport, signer), signal));
   return (await Promise.all(lists)).flat();
 }
