@@ -66,9 +66,14 @@ export class PkiEngine {
     return data.issuer_id;
   }
 
-  async remove(): Promise<void> {
+  /** Closes its connections; the engine stays. */
+  close(): void {
     this.session.stop();
     this.#client.close();
+  }
+
+  async remove(): Promise<void> {
+    this.close();
     await this.#openBao.root('DELETE', `sys/mounts/${this.mount}`);
   }
 }

@@ -8,7 +8,7 @@ import { newSupervisor, startServers } from '../servers/servers.ts';
 import { cleanUp, summarise } from './closing.ts';
 import { must, Narrator } from './narrator.ts';
 import { startNode } from './node.ts';
-import { setStage, type Stage } from './stage.ts';
+import { setStage, SIGNERS, type SignerName, type Stage } from './stage.ts';
 import {
   fetchToken,
   issueToken,
@@ -19,13 +19,14 @@ import {
   watchServing,
 } from './steps.ts';
 
-const HELP = `usage: ./scripts/demo [--keep]
+const HELP = `usage: ./scripts/demo [--keep] [--signer vault-kv|vault-pki]
 
 Starts etcd, kube-apiserver and OpenBao on loopback and walks a node through its life: bootstrap token, client and serving
 certificate, renewal, an impostor, clean-up. The first run builds the servers (about 10 minutes on two cores); after that
 it takes about 3 minutes, most of them waiting for the kubelet's own renewal.
 
-  --keep   leave everything running at the end, until ^C, and print what to try next
+  --signer   what the service signs with: the CA key pair in Vault KV (without this), or Vault's PKI engine
+  --keep     leave everything running at the end, until ^C, and print what to try next
 `;
 const NODE = 'demo-worker-1';
 /** Where no host address is to be had, the kubelet gets one of this range (scripts/servers/kubelet.ts). */
@@ -42,15 +43,23 @@ process.exit();
 
 async function main(): Promise<number> {
   let keep: boolean;
+  let signer: SignerName;
   try {
     const { values } = parseArgs({
-      options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        keep: { type: 'boolean', default: false },
+        signer: { type: 'string', default: 'vault-kv' },
+        help: { type: 'boolean', short: 'h' },
+      },
     });
     if (values.help === true) {
       process.stdout.write(HELP);
       return 0;
     }
     keep = values.keep;
+    const named = SIGNERS.find((name) => name === values.signer);
+    if (named === undefined) throw new Error(`--signer ${values.signer}: is none of ${SIGNERS.join(', ')}`);
+    signer = named;
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n\n${HELP}`);
     return 2;
@@ -65,7 +74,8 @@ async function main(): Promise<number> {
     const servers = await startServers(options);
     try {
       const address = firstAddress() ?? FALLBACK_ADDRESS;
-      const stage = await setStage(servers, supervisor, `${address}/${address.includes(':') ? 128 : 32}`);
+      const range = `${address}/${address.includes(':') ? 128 : 32}`;
+      const stage = await setStage(servers, supervisor, range, signer);
       progress(
         `etcd, kube-apiserver ${servers.controlPlane.server}, OpenBao ${servers.openBao.address} and the service run`,
       );

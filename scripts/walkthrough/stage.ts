@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ISSUER, PkiEngine } from '../servers/pki-engine.ts';
 import type { Servers } from '../servers/servers.ts';
 import { type Service, startService } from '../servers/service.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
@@ -11,13 +12,21 @@ import type { Supervisor } from '../servers/supervisor.ts';
 const run = promisify(execFile);
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-export const CA_PATH = 'kubernetes/ca';
+const CA_PATH = 'kubernetes/ca';
+const PKI_MOUNT = 'pki';
+const HOUR_MS = 3_600_000;
+
+/** What the service signs with. */
+export const SIGNERS = ['vault-kv', 'vault-pki'] as const;
+export type SignerName = (typeof SIGNERS)[number];
 /** The kubelet renews at 70 to 90 % of the 8 minutes that this makes (5 of them lie before the issue). */
 export const CLIENT_LIFETIME = '3m';
 
 export interface Stage {
   readonly servers: Servers;
   readonly service: Service;
+  /** Where the CA key is that the service signs with, for people, and the calls to Vault that show it. */
+  readonly signsWith: { readonly text: string; readonly operation: 'kv-read' | 'pki-sign' };
   /** kubectl as the admin. */
   kubectl(...args: string[]): Promise<string>;
   /** Environment of an admin for `bootstrap-token`. */
@@ -27,7 +36,12 @@ export interface Stage {
 }
 
 /** Sets everything up on running servers. */
-export async function setStage(servers: Servers, supervisor: Supervisor, addressRange: string): Promise<Stage> {
+export async function setStage(
+  servers: Servers,
+  supervisor: Supervisor,
+  addressRange: string,
+  signer: SignerName,
+): Promise<Stage> {
   const { controlPlane, openBao } = servers;
   const dir = supervisor.folder('demo');
   const kubectl = async (...args: string[]): Promise<string> =>
@@ -35,15 +49,21 @@ export async function setStage(servers: Servers, supervisor: Supervisor, address
 
   await kubectl('apply', '-k', join(ROOT, 'manifests', 'base'), '--server-side');
   const pair = { cert: readFileSync(controlPlane.caFile, 'utf8'), key: readFileSync(controlPlane.caKeyFile, 'utf8') };
-  await openBao.root('POST', `secret/data/${CA_PATH}`, { data: pair });
+  if (signer === 'vault-kv') {
+    await openBao.root('POST', `secret/data/${CA_PATH}`, { data: pair });
+  } else {
+    const engine = new PkiEngine(openBao, PKI_MOUNT, HOUR_MS);
+    await engine.setUp(pair.cert + pair.key);
+    engine.close();
+  }
   await openBao.root('POST', 'sys/auth/approle', { type: 'approle' });
   const mounts = (await openBao.root('GET', 'sys/auth')) as { data: Record<string, { accessor: string }> };
-  const policy = async (name: string, file: string): Promise<void> => {
-    const text = readFileSync(join(ROOT, 'manifests', 'vault', file), 'utf8');
+  const policy = async (name: string, ...files: string[]): Promise<void> => {
+    const text = files.map((file) => readFileSync(join(ROOT, 'manifests', 'vault', file), 'utf8')).join('\n');
     const accessor = mounts.data['approle/']?.accessor ?? '';
     await openBao.root('POST', `sys/policies/acl/${name}`, { policy: text.replaceAll('APPROLE_ACCESSOR', accessor) });
   };
-  await policy('kubelet-bootstrap', 'service.hcl');
+  await policy('kubelet-bootstrap', 'service.hcl', ...(signer === 'vault-pki' ? ['service-pki.hcl'] : []));
   await policy('bootstrap-token-admin', 'admin.hcl');
   await policy('kubelet-bootstrap-node', 'node.hcl');
 
@@ -72,13 +92,20 @@ export async function setStage(servers: Servers, supervisor: Supervisor, address
       cluster: { server: controlPlane.server, caFile: controlPlane.caFile },
       vault: { address: openBao.address, caFile: openBao.caFile, auth: { method: 'approle', ...login } },
       serving: { addressRanges: [addressRange] },
-      signer: { ca: { vaultPath: CA_PATH }, lifetime: { client: CLIENT_LIFETIME, serving: '1h' } },
+      signer: {
+        ca: signer === 'vault-kv' ? { vaultPath: CA_PATH } : { pki: { mount: PKI_MOUNT, issuer: ISSUER } },
+        lifetime: { client: CLIENT_LIFETIME, serving: '1h' },
+      },
       pools: { workers: { nodeNames: 'pool-worker-[0-9]+' } },
     },
   });
   return {
     servers,
     service,
+    signsWith:
+      signer === 'vault-kv'
+        ? { operation: 'kv-read', text: `the CA key that the service read from Vault (secret/${CA_PATH})` }
+        : { operation: 'pki-sign', text: `the CA key in Vault's PKI engine (${PKI_MOUNT}/issuer/${ISSUER})` },
     kubectl,
     adminEnv: {
       KUBELET_BOOTSTRAP_CONFIG: service.configFile,

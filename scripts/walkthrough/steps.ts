@@ -12,7 +12,7 @@ import { runProgram } from '../servers/service.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
 import { must, type Narrator, waitFor } from './narrator.ts';
 import type { DemoNode } from './node.ts';
-import { CA_PATH, type Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
 
 const FETCH = join(
   dirname(fileURLToPath(import.meta.url)),
@@ -143,12 +143,12 @@ export async function watchBootstrap(narrator: Narrator, stage: Stage, node: Dem
     'RBAC of its creator was checked: system:bootstrappers may create certificatesigningrequests/nodeclient',
   );
   narrator.tell(`approved: ${approvalOf(issued)}`);
-  const reads = await stage.service.metric('kubelet_bootstrap_vault_call_seconds_count', {
-    operation: 'kv-read',
+  const calls = await stage.service.metric('kubelet_bootstrap_vault_call_seconds_count', {
+    operation: stage.signsWith.operation,
     outcome: 'ok',
   });
-  must(reads > 0, 'the service has read nothing from Vault');
-  narrator.tell(`signed with the CA key that the service read from Vault (secret/${CA_PATH})`);
+  must(calls > 0, 'the service has not used the CA in Vault');
+  narrator.tell(`signed with ${stage.signsWith.text}`);
   await waitFor(narrator, 'the downloaded certificate', 60, async () => node.clientCertificate());
   narrator.tell('the kubelet downloaded its certificate and authenticates with it');
   await waitFor(narrator, 'the registered Node', 90, async () => {

@@ -28,22 +28,27 @@ export function watched(signer: CertificateSigner, clock: Clock, log: Log): Watc
       ({ notAfter } = authority);
       return authority;
     },
+    // Whoever asks: that it is over need not wait for the next look.
+    problem: async (signal) => {
+      const found = await signer.problem(signal);
+      note(found);
+      return found;
+    },
   };
 
-  async function standing(signal: AbortSignal): Promise<string | undefined> {
-    try {
-      await backend.authority(signal);
-      return await signer.problem(signal);
-    } catch (error) {
-      return messageOf(error);
-    }
-  }
-  async function look(signal: AbortSignal): Promise<void> {
-    const found = await standing(signal);
-    if (signal.aborted || found === problem) return;
+  function note(found: string | undefined): void {
+    if (found === problem) return;
     problem = found;
     if (found === undefined) log.info({}, 'certificates of every kind can be signed again');
     else log.error({ problem: found }, 'certificates cannot be signed, of some kind at least');
+  }
+  async function look(signal: AbortSignal): Promise<void> {
+    try {
+      await backend.authority(signal);
+      await backend.problem(signal);
+    } catch (error) {
+      if (!signal.aborted) note(messageOf(error));
+    }
   }
 
   const stopping = new AbortController();

@@ -63,6 +63,15 @@ describe('a watched backend', () => {
     await backend.part.stop(never);
   });
 
+  it('is well as soon as anybody hears so', async () => {
+    problem = 'RoleMissing';
+    await backend.backend.problem(never);
+    expect(backend.isSick()).to.equal(true);
+    problem = undefined;
+    await backend.backend.problem(never);
+    expect(backend.isSick()).to.equal(false);
+  });
+
   it('remembers the end of the CA that was used', async () => {
     await backend.backend.authority(never);
     expect(backend.notAfter()).to.equal(7);
