@@ -4,6 +4,9 @@ import { formatDuration } from '../runtime/duration.ts';
 import { formatTime } from '../tokens/token-secret.ts';
 import { formatTable } from './output.ts';
 
+/** What signs: of it depends what is an outage. */
+export type Backend = 'vault-pki' | 'vault-kv' | 'files';
+
 /** All that `fleet plan` found. */
 export interface FleetView {
   /** ms since the epoch. */
@@ -17,6 +20,8 @@ export interface FleetView {
   }[];
   /** Nodes that are to join at once. */
   readonly joining: number;
+  /** undefined where the config leaves the signing to somebody else. */
+  readonly backend: Backend | undefined;
   /** Certificates that the signer makes in a second. */
   readonly signerRate: number;
   /** Nodes of the cluster of which nothing is on record. */
@@ -26,6 +31,11 @@ export interface FleetView {
 }
 
 const HOUR_MS = 3_600_000;
+const AWAY: Readonly<Record<Backend, string>> = {
+  'vault-pki': 'nobody signs while this service is away, or Vault',
+  'vault-kv': 'nobody signs while this service is away; Vault being away keeps one from signing that starts then',
+  files: 'nobody signs while this service is away; Vault being away keeps nobody from it',
+};
 
 interface Hour {
   readonly from: string;
@@ -71,7 +81,7 @@ export function fleetAsText(view: FleetView): string {
 
 /** The same for programs: every hour, times in RFC 3339, durations in seconds. */
 export function fleetAsJson(view: FleetView): unknown {
-  const { now, plan, joining, signerRate, unrecorded, unreadable } = view;
+  const { now, plan, joining, backend, signerRate, unrecorded, unreadable } = view;
   const hours = hoursOf(view);
   const { outage, requests } = backlogOf(view, hours);
   return {
@@ -93,7 +103,12 @@ export function fleetAsJson(view: FleetView): unknown {
     })),
     hours,
     highestHour: highestOf(hours),
-    signer: { perSecond: signerRate, perHour: signerRate * 3_600, shareInHighestHour: shareOf(highestOf(hours), view) },
+    signer: {
+      backend: backend ?? null,
+      perSecond: signerRate,
+      perHour: signerRate * 3_600,
+      shareInHighestHour: shareOf(highestOf(hours), view),
+    },
     join: { nodes: joining, certificates: joinedCertificates(view), seconds: joinedCertificates(view) / signerRate },
     afterLongestOutage: { outageSeconds: seconds(outage), requests, signedInSeconds: requests / signerRate },
   };
@@ -116,7 +131,7 @@ function hoursAsText(view: FleetView): string {
 }
 
 function summaryOf(view: FleetView): string {
-  const { signerRate, joining, plan } = view;
+  const { backend, signerRate, joining, plan } = view;
   const hours = hoursOf(view);
   const highest = highestOf(hours);
   const { outage, requests } = backlogOf(view, hours);
@@ -131,6 +146,7 @@ function summaryOf(view: FleetView): string {
       ? []
       : [`joining: ${joined} certificates for ${joining} nodes at once, signed in ${signedIn(joined)}`]),
     `an outage of ${formatDuration(outage)} leaves ${Math.ceil(requests)} requests at most, signed in ${signedIn(requests)}`,
+    ...(backend === undefined ? [] : [AWAY[backend]]),
     ...(plan.certificates.some(({ overdue }) => overdue > 0) ? ['overdue renewals are counted in the first hour'] : []),
   ]
     .map((line) => `${line}\n`)

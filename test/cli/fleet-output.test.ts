@@ -27,6 +27,7 @@ function view(change: Partial<FleetView> = {}): FleetView {
     },
     lifetimes: [{ pool: undefined, usage: 'client', outlook: lifetimeOutlook(24 * HOUR, 2) }],
     joining: 5_000,
+    backend: 'vault-pki',
     signerRate: 100,
     unrecorded: 4,
     unreadable: 5,
@@ -53,6 +54,7 @@ describe('cli/fleet-output', () => {
       'highest hour: 2027-02-01T00:30:00Z, 2000 renewals: 0.56 % of what the signer does at 100 a second',
       'joining: 10000 certificates for 5000 nodes at once, signed in 1m40s',
       'an outage of 1h52m leaves 3734 requests at most, signed in 38s',
+      'nobody signs while this service is away, or Vault',
       'overdue renewals are counted in the first hour',
       '',
     ]);
@@ -65,6 +67,19 @@ describe('cli/fleet-output', () => {
     expect(text).to.include('no renewals in 2 hours\n');
     expect(text).not.to.match(/JOIN|HOUR FROM|joining/);
   });
+
+  const backends: [backend: FleetView['backend'], said: string | undefined][] = [
+    ['vault-pki', 'nobody signs while this service is away, or Vault'],
+    ['vault-kv', 'nobody signs while this service is away; Vault being away keeps one from signing that starts then'],
+    ['files', 'nobody signs while this service is away; Vault being away keeps nobody from it'],
+    [undefined, undefined],
+  ];
+  for (const [backend, said] of backends) {
+    it(`says what an outage is where ${backend ?? 'somebody else'} signs`, () => {
+      const lines = fleetAsText(view({ backend })).split('\n');
+      expect(lines.find((line) => line.startsWith('nobody'))).to.equal(said);
+    });
+  }
 
   it('tells programs the same, with every hour', () => {
     const all = fleetAsJson(view()) as Readonly<Record<string, unknown>>;
@@ -98,7 +113,12 @@ describe('cli/fleet-output', () => {
       last,
     ]);
     expect(all['highestHour']).to.deep.equal(last);
-    expect(all['signer']).to.deep.equal({ perSecond: 100, perHour: 360_000, shareInHighestHour: 2_000.3 / 360_000 });
+    expect(all['signer']).to.deep.equal({
+      backend: 'vault-pki',
+      perSecond: 100,
+      perHour: 360_000,
+      shareInHighestHour: 2_000.3 / 360_000,
+    });
     expect(all['join']).to.deep.equal({ nodes: 5_000, certificates: 10_000, seconds: 100 });
     expect(all['afterLongestOutage']).to.deep.include({ outageSeconds: 6_720, requests: 3_733.893 });
   });

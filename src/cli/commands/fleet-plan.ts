@@ -9,7 +9,7 @@ import { lifetimeOutlook } from '../../pki/lifetimes.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { openCluster, UNOBSERVED } from '../../wiring/connections.ts';
 import { longestLifeMs } from '../../wiring/longest-life.ts';
-import { fleetAsJson, fleetAsText, type FleetView } from '../fleet-output.ts';
+import { type Backend, fleetAsJson, fleetAsText, type FleetView } from '../fleet-output.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption } from '../output.ts';
 import { loadConfig, type SharedFlags } from '../settings.ts';
@@ -61,6 +61,7 @@ export async function fleetPlan(flags: FleetPlanFlags, io: Io): Promise<void> {
       plan: planFleet({ now, records, isThere: (node) => there.has(node), lifetimes, hours, joining }),
       lifetimes: outlooks,
       joining: joining.nodes,
+      backend: backendOf(config),
       signerRate,
       unrecorded: nodes.filter(({ name }) => !stored.has(name)).length,
       unreadable: stored.size - records.length,
@@ -77,6 +78,12 @@ function lifetimesOf(config: Config): Lifetimes {
     longest: (usage, pool) => longestLifetime(config, usage, pool),
     steps: config.signer.lifetime.steps,
   };
+}
+
+function backendOf({ signer }: Config): Backend | undefined {
+  if (signer.ca.pki !== undefined) return 'vault-pki';
+  if (signer.ca.vaultPath !== undefined) return 'vault-kv';
+  return signer.ca.certificateFile === undefined ? undefined : 'files';
 }
 
 /** Of all nodes, then of each pool that has a lifetime of its own. */
