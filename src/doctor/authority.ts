@@ -22,7 +22,8 @@ export interface AuthorityInput {
 export function checkAuthority({ signingCa, clientCas, longestLifeMs, now }: AuthorityInput): readonly Finding[] {
   return whenKnown('authority', SIGNING, signingCa, (ca) => {
     if ('problem' in ca) {
-      const mend = 'Put a certificate of a CA and its key where `signer.ca` says.';
+      const mend =
+        'Put a certificate of a CA and its key where `signer.ca` says; a PKI engine is mended by `vault setup`.';
       return [finding('SigningCaUnusable', SIGNING, ca.problem, mend)];
     }
     const trust =

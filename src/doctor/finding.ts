@@ -190,7 +190,7 @@ export const FINDINGS = {
   SigningCaUnusable: {
     check: 'authority',
     severity: 'error',
-    meaning: 'There is no CA key pair, or none that can sign.',
+    meaning: 'There is no CA that can sign, or it cannot sign every kind of certificate.',
   },
   SigningCaNotTrusted: {
     check: 'authority',
