@@ -31,10 +31,11 @@ export interface RecordBookOptions {
   readonly log: Log;
 }
 
-/** Changes of this long are written together: a certificate costs no write of its own (DESIGN D6). */
+/** Changes are written when none came for so long: a certificate costs no write of its own (DESIGN D6). */
 const GROUP_MS = 5_000;
 /** A shard costs the API server 16 ms: while many certificates are issued, writing takes a tenth of the time at most. */
 const REST_AFTER_WRITING = 9;
+/** However many changes come. The issued CSRs are the journal until then, and stay. */
 const LONGEST_GROUP_MS = 60_000;
 const SHARDS_AT_ONCE = 4;
 const FIRST_RETRY_MS = 1_000;
@@ -66,6 +67,9 @@ export class RecordBook implements NodeRecords {
   #timer: (() => void) | undefined;
   #failures = 0;
   #restUntil = 0;
+  /** When the last change came, and the first that is not written; as the monotonic clock has it. */
+  #changedAt = 0;
+  #groupFrom = 0;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: RecordBookOptions) {
@@ -230,10 +234,23 @@ export class RecordBook implements NodeRecords {
     this.releases.changed(before, after);
     this.#ahead.set(node, after);
     this.#addresses.add(after);
+    if (this.#dirty.size === 0) this.#groupFrom = clock.monotonic();
     this.#dirty.add(node);
     this.#reserved.delete(node);
-    const wait = Math.max(GROUP_MS, this.#restUntil - clock.monotonic());
-    this.#timer ??= clock.after(wait, () => void this.flush(new AbortController().signal));
+    this.#changedAt = clock.monotonic();
+    this.#plan(Math.max(GROUP_MS, this.#restUntil - clock.monotonic()));
+  }
+
+  /** Writes after `ms`, or later while more changes come: a shard costs much the same for one record and for fifty. */
+  #plan(ms: number): void {
+    const { clock } = this.#options;
+    this.#timer ??= clock.after(ms, () => {
+      this.#timer = undefined;
+      const now = clock.monotonic();
+      const quietAt = Math.min(this.#changedAt + GROUP_MS, this.#groupFrom + LONGEST_GROUP_MS);
+      if (now < quietAt) this.#plan(quietAt - now);
+      else void this.flush(new AbortController().signal);
+    });
   }
 
   async #write(signal: AbortSignal): Promise<void> {
@@ -241,6 +258,7 @@ export class RecordBook implements NodeRecords {
     for (const node of this.#dirty) shards.set(shardOf(node), [...(shards.get(shardOf(node)) ?? []), node]);
     const gate = new PQueue({ concurrency: SHARDS_AT_ONCE });
     const startedAt = this.#options.clock.monotonic();
+    this.#groupFrom = startedAt;
     let failed = false;
     for (const [shard, nodes] of shards) {
       void gate.add(async () => {
@@ -252,9 +270,7 @@ export class RecordBook implements NodeRecords {
     this.#restUntil = endedAt + Math.min((endedAt - startedAt) * REST_AFTER_WRITING, LONGEST_GROUP_MS);
     this.#failures = failed ? this.#failures + 1 : 0;
     if (!failed || signal.aborted) return;
-    const { clock, random } = this.#options;
-    const wait = backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, random);
-    this.#timer ??= clock.after(wait, () => void this.flush(new AbortController().signal));
+    this.#plan(backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, this.#options.random));
   }
 
   async #writeShard(shard: string, nodes: readonly string[], signal: AbortSignal): Promise<boolean> {
