@@ -32,7 +32,11 @@ export function tokenIdentities(cluster: Cluster): (token: string) => Identity {
 /** The node that has this certificate for the key that every CSR of the load is made with. */
 export function nodeIdentity({ server, ca }: Cluster, certificatePem: string): Identity {
   const key = testKey('P-256').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-  const agent = new Agent({ allowH2: false, connect: { ca: ca.certificate, cert: certificatePem, key } });
+  const agent = new Agent({
+    allowH2: false,
+    connections: 4,
+    connect: { ca: ca.certificate, cert: certificatePem, key },
+  });
   return { create: (csr) => create(server, agent, {}, csr), close: () => agent.destroy() };
 }
 

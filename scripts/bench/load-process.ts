@@ -77,19 +77,19 @@ function load(settings: LoadSettings, seen: Following): LoadCalls {
       await by.close();
     },
     join: async (nodes, mostMs) => {
+      const serving = new PQueue({ concurrency: AT_ONCE });
+      const failed = Promise.withResolvers<never>();
       const serve = async (node: string, pem: string): Promise<void> => {
         const by = nodeIdentity(settings, pem);
         await create('serving', node, by);
         await by.close();
       };
-      const failed: unknown[] = [];
       for (const node of nodes) {
-        seen.once(nameOf('pool', node), (pem) => void serve(node, pem).catch((error: unknown) => failed.push(error)));
+        seen.once(nameOf('pool', node), (pem) => void serving.add(() => serve(node, pem)).catch(failed.reject));
       }
       const gate = new PQueue({ concurrency: AT_ONCE });
       await gate.addAll(nodes.map((node) => () => createOne('pool', node)));
-      const all = (): boolean => failed.length > 0 || seen.issuedOf('serving') >= nodes.length;
-      return (await seen.until(all, mostMs)) && failed.length === 0;
+      return Promise.race([failed.promise, seen.until(() => seen.issuedOf('serving') >= nodes.length, mostMs)]);
     },
     issued: (kind, count, mostMs) => seen.until(() => seen.issuedOf(kind) >= count, mostMs),
     waited: (kind) =>

@@ -4,8 +4,10 @@ import { type ReasonCode, REMARKS } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
 import type { Csr, CsrWriter, EventSink, Log, Store, Telemetry } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { decisionFields } from './decision-log.ts';
 import { type Decider, type Decision, sourceOf } from './decider.ts';
+import { Pace } from './pace.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import type { Seats } from './seats.ts';
 
@@ -19,6 +21,7 @@ export interface ApproverOptions {
   readonly observes: boolean;
   /** Told of every CSR right after its approval, with the version that the write gave it. */
   readonly onApproved: (csr: Csr) => void;
+  readonly clock: Clock;
   readonly events: EventSink;
   readonly telemetry: Telemetry;
   readonly log: Log;
@@ -35,6 +38,8 @@ const SOON_OTHERWISE: ReadonlySet<ReasonCode> = new Set([
 /** Everything else waits for a change, or this long. */
 const LOOK_AGAIN_MS = 5 * 60_000;
 const TAKEN_AGAIN_MS = 1_000;
+/** Between two approvals for one requester, signer and name: of what comes faster, newer requests supersede the rest. */
+const APART_MS = 1_000;
 
 const MESSAGES = {
   deciding: { approve: 'CSR approved', deny: 'CSR denied', wait: 'CSR left waiting' },
@@ -44,6 +49,7 @@ const MESSAGES = {
 /** Decides on pending CSRs of the kubelet signers: one PUT to `/approval`, or none at all. */
 export class Approver {
   readonly #options: ApproverOptions;
+  readonly #pace: Pace;
   /** Decided by us, until the watch shows it: what is read meanwhile is old. */
   readonly #decided = new Set<string>();
   /** Mode `observe`: by name, until they were judged and are settled. */
@@ -55,6 +61,7 @@ export class Approver {
 
   constructor(options: ApproverOptions) {
     this.#options = options;
+    this.#pace = new Pace(options.clock, APART_MS);
   }
 
   /** To be told when a CSR is settled or gone. */
@@ -76,15 +83,35 @@ export class Approver {
       this.#observe(request, decision);
       return LOOK_AGAIN_MS;
     }
-    // Somebody took the last one since: what is known now says so.
-    if (verdict.kind === 'approve' && !(await this.#options.seats.take(request, decision, signal)))
-      return TAKEN_AGAIN_MS;
+    if (verdict.kind === 'approve') return this.#approve(request, decision, verdict, signal);
     if (verdict.kind === 'wait') {
       this.#reportWaiting(request, decision, verdict);
       return verdict.violations.some(({ code }) => SOON_OTHERWISE.has(code)) ? SOON_MS : LOOK_AGAIN_MS;
     }
     await this.#write(request, decision, verdict, signal);
     return undefined;
+  }
+
+  async #approve(
+    request: RequestView,
+    decision: Decision,
+    verdict: Extract<Verdict, { kind: 'approve' }>,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { pending, seats } = this.#options;
+    const group = pending.groupOf(request.csr);
+    const left = this.#pace.take(group);
+    if (left > 0) return left;
+    let written = false;
+    try {
+      // Somebody took the last one since: what is known now says so.
+      if (!(await seats.take(request, decision, signal))) return TAKEN_AGAIN_MS;
+      written = await this.#write(request, decision, verdict, signal);
+      return undefined;
+    } finally {
+      // What came to nothing is tried again by the back-off of the queue.
+      if (!written) this.#pace.giveBack(group);
+    }
   }
 
   /** In mode `observe`, to be given every pending CSR: whoever decides on it may be faster than this service. */
@@ -110,12 +137,13 @@ export class Approver {
     if (!known) this.#report(request, decision);
   }
 
+  /** False when somebody else was first. */
   async #write(
     request: RequestView,
     decision: Decision,
     verdict: Exclude<Verdict, { kind: 'wait' }>,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { writer, onApproved } = this.#options;
     const { csr } = request;
     const approves = verdict.kind === 'approve';
@@ -127,10 +155,12 @@ export class Approver {
       if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);
       this.#report(request, decision);
       if (approves) onApproved(written);
+      return true;
     } catch (error) {
       // Somebody else wrote or deleted it: the watch brings what it is now.
       if (!isRemote(error, 'Conflict', 'NotFound')) throw error;
       this.#options.log.debug({ csr: csr.name, code: error.code }, 'CSR changed while it was decided on');
+      return false;
     }
   }
 

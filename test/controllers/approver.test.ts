@@ -34,6 +34,17 @@ describe('controllers/approver', () => {
       });
     }
 
+    it('one of a requester, signer and name in a second: a newer one may supersede the rest by then', async () => {
+      const [first, twin, serving] = [world.addRenewal(), world.addRenewal(), world.addServing()];
+      expect(await world.approver.reconcile(first.name, never)).to.equal(undefined);
+      expect(await world.approver.reconcile(twin.name, never)).to.equal(1_000);
+      expect(await world.approver.reconcile(serving.name, never)).to.equal(undefined);
+      expect(decisions()).to.have.length(2);
+      await world.clock.advance(1_000);
+      expect(await world.approver.reconcile(twin.name, never)).to.equal(undefined);
+      expect(decisions()).to.have.length(3);
+    });
+
     it('once, however often it is asked while the watch lags', async () => {
       const csr = world.addCsr();
       world.csrs.view.hold();

@@ -57,10 +57,11 @@ describe('what a certificate costs', function () {
     await client.close();
     const [callsAfter, bytesAfter] = [await allCalls(), relay.bytes];
     expect(callsAfter.update - callsBefore.update, 'updates').to.equal(2 * COUNT);
-    // Access reviews of a class, every 5 s; records in groups, by shard.
-    expect((callsAfter.other - callsBefore.other) / COUNT, 'other calls a certificate').to.be.below(0.5);
+    // Access reviews of a class every 5 s; records are written in groups.
+    expect((callsAfter.other - callsBefore.other) / COUNT, 'other calls a certificate').to.be.below(0.2);
     const sent = (bytesAfter.sent - bytesBefore.sent) / COUNT;
     const received = (bytesAfter.received - bytesBefore.received) / COUNT;
+    process.stderr.write(`SENT ${sent} RECEIVED ${received}\n`);
     expect(sent, 'bytes sent a certificate').to.be.within(2_000, 5_500);
     expect(received, 'bytes received a certificate').to.be.within(4_000, 12_000);
   });
