@@ -28,8 +28,7 @@ export async function follow(kubeconfig: string): Promise<Following> {
   });
   const first = await request(`${access.server}${CSRS}?limit=1`, { dispatcher: agent });
   const { metadata } = (await first.body.json()) as { metadata: { resourceVersion: string } };
-  const query = `watch=true&timeoutSeconds=7200&resourceVersion=${metadata.resourceVersion}`;
-  const { body } = await request(`${access.server}${CSRS}?${query}`, { dispatcher: agent });
+  let version = metadata.resourceVersion;
   const issuedAt = new Map<string, number>();
   const counts = new Map<string, number>();
   const wanted = new Map<string, (pem: string) => void>();
@@ -37,8 +36,10 @@ export async function follow(kubeconfig: string): Promise<Following> {
   const gone = { count: 0, firstAt: NaN, lastAt: NaN };
 
   const take = (line: string, now: number): void => {
-    if (line.startsWith('{"type":"ADDED"')) return;
     const name = /"name":"([^"]+)"/.exec(line)?.[1] ?? '';
+    version = /"resourceVersion":"([0-9]+)"/.exec(line)?.[1] ?? version;
+    if (line.startsWith('{"type":"ADDED"')) return;
+    if (line.startsWith('{"type":"ERROR"')) throw new Error(line);
     if (line.startsWith('{"type":"DELETED"')) {
       gone.count += 1;
       gone.firstAt = gone.count === 1 ? now : gone.firstAt;
@@ -55,6 +56,8 @@ export async function follow(kubeconfig: string): Promise<Following> {
     then?.(Buffer.from(certificate, 'base64').toString());
   };
   const read = async (): Promise<void> => {
+    const query = `watch=true&timeoutSeconds=7200&resourceVersion=${version}`;
+    const { body } = await request(`${access.server}${CSRS}?${query}`, { dispatcher: agent });
     let rest = '';
     for await (const chunk of body.setEncoding('utf8')) {
       const lines = (rest + String(chunk)).split('\n');
@@ -63,7 +66,16 @@ export async function follow(kubeconfig: string): Promise<Following> {
       for (const look of looks) look();
     }
   };
-  const reading = read().catch(() => undefined);
+  let closed = false;
+  // The API server ends watches that are too slow for what happens.
+  const readOn = async (): Promise<void> => {
+    while (!closed) {
+      await read().catch((error: unknown) => {
+        if (!closed) process.stderr.write(`the watch of the load ended: ${String(error)}\n`);
+      });
+    }
+  };
+  const reading = readOn();
 
   return {
     issuedAt,
@@ -91,6 +103,7 @@ export async function follow(kubeconfig: string): Promise<Following> {
       Object.assign(gone, { count: 0, firstAt: NaN, lastAt: NaN });
     },
     close: async () => {
+      closed = true;
       await agent.destroy();
       await reading;
     },

@@ -1,6 +1,7 @@
 /** The servers that all contestants of one bench run against, and what the processes on them cost. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CSRS } from '../../test/support/crowd.ts';
 import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
 import { findBinaries } from '../servers/binaries.ts';
@@ -73,12 +74,15 @@ function etcdClient(dir: string, port: number): HttpsClient {
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 /** etcd takes no larger transactions. */
 const MOST_PUTS = 100;
+const BETWEEN_PUTS_MS = 20;
 
 async function store(etcd: HttpsClient, objects: Iterable<readonly [string, object]>): Promise<void> {
   let puts: object[] = [];
   const send = async (): Promise<void> => {
     if (puts.length > 0) await etcd.must('POST', '/v3/kv/txn', { success: puts });
     puts = [];
+    // The API server ends watches that are too slow for what comes.
+    await sleep(BETWEEN_PUTS_MS);
   };
   for (const [key, object] of objects) {
     puts.push({ request_put: { key: base64(`/registry/${key}`), value: base64(JSON.stringify(object)) } });
@@ -92,7 +96,7 @@ async function untilGone(admin: HttpsClient): Promise<void> {
   for (;;) {
     const { items } = (await admin.must('GET', `${CSRS}?limit=1&resourceVersion=0`)) as { items: unknown[] };
     if (items.length === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
 }
 
