@@ -66,12 +66,12 @@ export async function follow(kubeconfig: string): Promise<Following> {
       for (const look of looks) look();
     }
   };
-  let closed = false;
+  const closing = new AbortController();
   // The API server ends watches that are too slow for what happens.
   const readOn = async (): Promise<void> => {
-    while (!closed) {
+    while (!closing.signal.aborted) {
       await read().catch((error: unknown) => {
-        if (!closed) process.stderr.write(`the watch of the load ended: ${String(error)}\n`);
+        if (!closing.signal.aborted) process.stderr.write(`the watch of the load ended: ${String(error)}\n`);
       });
     }
   };
@@ -103,7 +103,7 @@ export async function follow(kubeconfig: string): Promise<Following> {
       Object.assign(gone, { count: 0, firstAt: NaN, lastAt: NaN });
     },
     close: async () => {
-      closed = true;
+      closing.abort();
       await agent.destroy();
       await reading;
     },
