@@ -28,6 +28,10 @@ const MANAGER = 'csrapproving,csrsigning,csrcleaner';
 /** What a bundle of the service is needed for; `close` removes it. */
 export interface Contestants {
   readonly ours: Contestant;
+  /** The same with a CPU profile, which makes it slower. */
+  readonly profiled: Contestant;
+  /** Where that is written. */
+  readonly profiles: string;
   /** kube-controller-manager without its client's limit of 20 requests a second. */
   readonly manager: Contestant;
   /** As it is shipped. */
@@ -42,8 +46,8 @@ export interface Contestants {
 /** Changes of the service's config that a case needs. */
 export type Changes = Readonly<Record<string, unknown>>;
 
-/** Bundles the service as the image has it. CPU profiles of it go to `profiles`, where that is given. */
-export async function contestants(profiles: string | undefined): Promise<Contestants> {
+/** Bundles the service as the image has it. */
+export async function contestants(): Promise<Contestants> {
   const folder = mkdtempSync(join(tmpdir(), 'kubelet-bootstrap-bench-'));
   await bundle(folder);
   let count = 0;
@@ -74,32 +78,32 @@ export async function contestants(profiles: string | undefined): Promise<Contest
     },
   });
   const unlimited = ['--kube-api-qps=10000', '--kube-api-burst=10000'];
-  return {
-    ours: {
-      name: 'kubelet-bootstrap',
-      start: async ({ supervisor, plane }, changes = {}) => {
-        count += 1;
-        const pools = { bench: { nodeNames: '[a-z]+[0-9]*-[0-9]+' } };
-        const config = configFor({ controlPlane: plane }, { pools, ops: { logLevel: 'info' }, ...changes });
-        const options = {
-          name: `bench-${count}`,
-          kubeconfig: plane.adminKubeconfig,
-          config,
-          file: join(folder, 'kubelet-bootstrap.mjs'),
-          nodeFlags: [
-            ...deploymentFlags(),
-            ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
-          ],
-        };
-        const service = await startService(supervisor, options, false);
-        const isReady = async (): Promise<boolean> => (await service.ops('/readyz')).status === 200;
-        return {
-          pids: [service.process.pid],
-          ready: () => supervisor.ready(service.process, isReady, 300_000),
-          stop: () => service.stop(),
-        };
-      },
+  const service = (nodeFlags: readonly string[]): Contestant => ({
+    name: 'kubelet-bootstrap',
+    start: async ({ supervisor, plane }, changes = {}) => {
+      count += 1;
+      const pools = { bench: { nodeNames: '[a-z]+[0-9]*-[0-9]+' } };
+      const options = {
+        name: `bench-${count}`,
+        kubeconfig: plane.adminKubeconfig,
+        config: configFor({ controlPlane: plane }, { pools, ops: { logLevel: 'info' }, ...changes }),
+        file: join(folder, 'kubelet-bootstrap.mjs'),
+        nodeFlags: [...deploymentFlags(), ...nodeFlags],
+      };
+      const started = await startService(supervisor, options, false);
+      const isReady = async (): Promise<boolean> => (await started.ops('/readyz')).status === 200;
+      return {
+        pids: [started.process.pid],
+        ready: () => supervisor.ready(started.process, isReady, 300_000),
+        stop: () => started.stop(),
+      };
     },
+  });
+  const profiles = join(folder, 'profiles');
+  return {
+    ours: service([]),
+    profiled: service(['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
+    profiles,
     manager: manager('kube-controller-manager', unlimited),
     managerWithApprover: manager('kube-controller-manager and an approver', unlimited, true),
     managerAsShipped: manager('kube-controller-manager as shipped', []),

@@ -1,7 +1,6 @@
 /** `npm run bench`: how fast CSRs are approved and signed, beside kube-controller-manager and bare writes. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nodeNames } from '../../test/support/crowd.ts';
 import type { BenchContext, Case, Figures, Role } from './case.ts';
@@ -14,7 +13,7 @@ import { latencies } from './cases/latency.ts';
 import { noisy } from './cases/noisy.ts';
 import { starting } from './cases/start.ts';
 import { type Contestant, contestants, type Contestants } from './contestants.ts';
-import { hottest } from './profile.ts';
+import { type Hot, hottest } from './profile.ts';
 import { figuresTable, goalsTable, judge, type Result } from './report.ts';
 import { openStage, type Stage } from './stage.ts';
 import { type Load, startLoad } from './load.ts';
@@ -40,7 +39,7 @@ const HELP = `npm run bench -- [--case NAME ...] [--full] [--json FILE] [--scale
   --full     three rounds of every case, and 20,000 stuck renewals in the incident
   --scale    part of the work that is done, such as 0.2
   --who      only these: ours, manager, shipped, ceiling
-  --profile  prints where the service spends its time; the figures are lower then
+  --profile  only a drain, and where the service spends its time in it
 cases:
 ${CASES.map(({ name, about }) => `  ${name.padEnd(14)} ${about}\n`).join('')}`;
 
@@ -48,13 +47,14 @@ const write = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function main(): Promise<void> {
   const scale = Number(flags.scale);
-  const chosen = CASES.filter(({ name }) => flags.case === undefined || flags.case.includes(name));
-  if (chosen.length === 0 || !(scale > 0)) throw new Error(HELP);
-  const profiles = flags.profile ? mkdtempSync(join(tmpdir(), 'kubelet-bootstrap-profiles-')) : undefined;
-  const all = await contestants(profiles);
+  const everything = flags.case === undefined;
+  const chosen = CASES.filter(({ name }) => !flags.profile && (everything || flags.case?.includes(name) === true));
+  if ((chosen.length === 0 && !flags.profile) || !(scale > 0)) throw new Error(HELP);
+  const all = await contestants();
   const stage = await openStage(write);
   const results: Result[] = [];
   const plots: string[] = [];
+  const hot: Hot[] = [];
   let load: Load | undefined;
   try {
     const { plane } = stage;
@@ -65,13 +65,12 @@ async function main(): Promise<void> {
     load = await startLoad({ kubeconfig, server, ca, ...tokens });
     const context: BenchContext = { stage, load, scale, full: flags.full, write, plot: (text) => plots.push(text) };
     for (const each of chosen) results.push(await runCase(each, all, context));
+    if (flags.profile || everything) hot.push(...(await profile(all, context)));
   } finally {
     load?.stop();
     await stage.stop();
     all.close();
   }
-  const hot = profiles === undefined ? [] : hottest(profiles, 10);
-  if (profiles !== undefined) rmSync(profiles, { recursive: true });
   const goals = judge(results);
   const report = {
     cores: cpus().length,
@@ -81,7 +80,7 @@ async function main(): Promise<void> {
     plots,
   };
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, undefined, 1)}\n`);
-  process.stdout.write(`${figuresTable(results)}\n${goalsTable(goals)}\n`);
+  if (results.length > 0) process.stdout.write(`${figuresTable(results)}\n${goalsTable(goals)}\n`);
   for (const text of plots) process.stdout.write(`${text}\n`);
   for (const { name, share } of hot) process.stdout.write(`${(share * 100).toFixed(1).padStart(5)} % ${name}\n`);
   process.stdout.write(`machine: ${cpus().length} cores, shared with etcd, kube-apiserver and the load\n`);
@@ -94,7 +93,12 @@ async function runCase(chosen: Case, all: Contestants, context: BenchContext): P
   const one = async (role: Role, contestant: Contestant | undefined): Promise<void> => {
     if (contestant === undefined || (flags.who !== undefined && !flags.who.includes(role))) return;
     const began = performance.now();
-    const figures = await chosen.run(context, contestant, role);
+    const figures = await chosen.run(context, contestant, role).catch((error: unknown) => {
+      // What other cases found is not lost by it.
+      context.write(`${chosen.name}: ${contestant.name}: ${String(error)}`);
+      process.exitCode = 1;
+      return {};
+    });
     const text = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
     context.write(`${chosen.name}: ${contestant.name}: ${text.join(', ')}; ${seconds(performance.now() - began)} s`);
     rounds[role] = [...(rounds[role] ?? []), figures];
@@ -106,6 +110,13 @@ async function runCase(chosen: Case, all: Contestants, context: BenchContext): P
   }
   await one('shipped', who.shipped);
   return { case: chosen, rounds };
+}
+
+/** The functions in which a drain spends most of its time. */
+async function profile(all: Contestants, context: BenchContext): Promise<Hot[]> {
+  await drains[0]?.run(context, all.profiled, 'ours');
+  await clean(context.stage, context.load);
+  return hottest(all.profiles, 10);
 }
 
 const seconds = (ms: number): string => (ms / 1_000).toFixed(0);
