@@ -15,10 +15,11 @@ import {
   type StateMaps,
   type Store,
 } from '../ports.ts';
-import { backoff, type Clock } from '../runtime/clock.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { AddressIndex, hasAddress } from './address-index.ts';
 import type { NodeRecords } from './fact-gatherer.ts';
 import { Releases } from './releases.ts';
+import { WriteRhythm } from './write-rhythm.ts';
 
 export interface RecordBookOptions {
   /** What is stored, as the watch shows it. */
@@ -31,15 +32,7 @@ export interface RecordBookOptions {
   readonly log: Log;
 }
 
-/** Changes are written when none came for so long: a certificate costs no write of its own (DESIGN D6). */
-const GROUP_MS = 5_000;
-/** A shard costs the API server 16 ms: while many certificates are issued, writing takes a tenth of the time at most. */
-const REST_AFTER_WRITING = 9;
-/** However many changes come. The issued CSRs are the journal until then, and stay. */
-const LONGEST_GROUP_MS = 60_000;
 const SHARDS_AT_ONCE = 4;
-const FIRST_RETRY_MS = 1_000;
-const MOST_RETRY_MS = 60_000;
 /** An approval that brought no certificate by then brings none. */
 const RESERVED_MS = 3_600_000;
 /** Somebody may want to know when it was here. */
@@ -64,17 +57,14 @@ export class RecordBook implements NodeRecords {
   readonly #reserved = new Map<string, Reservation>();
   /** Told before the stored records were read. */
   #early: Csr[] | undefined = [];
-  #timer: (() => void) | undefined;
-  #failures = 0;
-  #restUntil = 0;
-  /** When the last change came, and the first that is not written; as the monotonic clock has it. */
-  #changedAt = 0;
-  #groupFrom = 0;
+  readonly #rhythm: WriteRhythm;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: RecordBookOptions) {
     this.#options = options;
     this.releases = new Releases(options.clock);
+    const { clock, random } = options;
+    this.#rhythm = new WriteRhythm(clock, random, () => void this.flush(new AbortController().signal));
   }
 
   /** To be called when the stored records were read completely for the first time. */
@@ -210,8 +200,7 @@ export class RecordBook implements NodeRecords {
 
   /** Writes what is not written yet. What fails is left for the next time, with back-off; never rejects. */
   flush(signal: AbortSignal): Promise<void> {
-    this.#timer?.();
-    this.#timer = undefined;
+    this.#rhythm.cancel();
     this.#flushing = this.#flushing.then(() => this.#write(signal));
     return this.#flushing;
   }
@@ -224,7 +213,6 @@ export class RecordBook implements NodeRecords {
   }
 
   #change(node: string, change: (record: NodeRecord) => NodeRecord): void {
-    const { clock } = this.#options;
     const known = this.get(node);
     // Nothing is written over what cannot be read.
     if (!known.known) return;
@@ -234,31 +222,17 @@ export class RecordBook implements NodeRecords {
     this.releases.changed(before, after);
     this.#ahead.set(node, after);
     this.#addresses.add(after);
-    if (this.#dirty.size === 0) this.#groupFrom = clock.monotonic();
+    const isFirst = this.#dirty.size === 0;
     this.#dirty.add(node);
     this.#reserved.delete(node);
-    this.#changedAt = clock.monotonic();
-    this.#plan(Math.max(GROUP_MS, this.#restUntil - clock.monotonic()));
-  }
-
-  /** Writes after `ms`, or later while more changes come: a shard costs much the same for one record and for fifty. */
-  #plan(ms: number): void {
-    const { clock } = this.#options;
-    this.#timer ??= clock.after(ms, () => {
-      this.#timer = undefined;
-      const now = clock.monotonic();
-      const quietAt = Math.min(this.#changedAt + GROUP_MS, this.#groupFrom + LONGEST_GROUP_MS);
-      if (now < quietAt) this.#plan(quietAt - now);
-      else void this.flush(new AbortController().signal);
-    });
+    this.#rhythm.changed(isFirst);
   }
 
   async #write(signal: AbortSignal): Promise<void> {
     const shards = new Map<string, string[]>();
     for (const node of this.#dirty) shards.set(shardOf(node), [...(shards.get(shardOf(node)) ?? []), node]);
     const gate = new PQueue({ concurrency: SHARDS_AT_ONCE });
-    const startedAt = this.#options.clock.monotonic();
-    this.#groupFrom = startedAt;
+    const ended = this.#rhythm.begin();
     let failed = false;
     for (const [shard, nodes] of shards) {
       void gate.add(async () => {
@@ -266,11 +240,7 @@ export class RecordBook implements NodeRecords {
       });
     }
     await gate.onIdle();
-    const endedAt = this.#options.clock.monotonic();
-    this.#restUntil = endedAt + Math.min((endedAt - startedAt) * REST_AFTER_WRITING, LONGEST_GROUP_MS);
-    this.#failures = failed ? this.#failures + 1 : 0;
-    if (!failed || signal.aborted) return;
-    this.#plan(backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, this.#options.random));
+    ended(failed && !signal.aborted);
   }
 
   async #writeShard(shard: string, nodes: readonly string[], signal: AbortSignal): Promise<boolean> {
