@@ -63,7 +63,7 @@ function checkTrust(signing: string, bundle: string, now: number): readonly Find
 function checkEnd({ notAfter }: SigningCa, longestLifeMs: number, now: number): readonly Finding[] {
   if (notAfter - now > Math.max(SOON_MS, longestLifeMs)) return [];
   const days = Math.floor((notAfter - now) / DAY_MS);
-  const mend = 'Have the API server trust a new CA beside it, wait, then sign with the new one.';
+  const mend = 'Begin with `kubelet-bootstrap ca rotate`: README, "Rotating the CA".';
   const found = `ends at ${new Date(notAfter).toISOString()}, in ${days} days; no certificate outlives it`;
   return [finding('SigningCaEndsSoon', SIGNING, found, mend)];
 }

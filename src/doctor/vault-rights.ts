@@ -48,11 +48,11 @@ export interface VaultView {
 export function neededVaultRights(config: {
   readonly mount: string;
   readonly prefix: string;
-  readonly caPath: string | undefined;
+  readonly caPaths: readonly string[];
   readonly pki: readonly PkiPaths[];
   readonly controllers: ReadonlySet<ControllerName>;
 }): VaultRight[] {
-  const { mount, prefix, caPath, pki, controllers } = config;
+  const { mount, prefix, caPaths, pki, controllers } = config;
   const below = (part: string, capabilities: readonly string[], names: readonly string[]): VaultRight[] =>
     names.map((name) => ({
       pattern: `${mount}/${part}/${prefix}/*`,
@@ -75,7 +75,7 @@ export function neededVaultRights(config: {
   ];
   return [
     ...(controllers.has('minter') || controllers.has('cleaner') ? tokens : []),
-    ...(caPath !== undefined && controllers.has('signer') ? [only(`${mount}/data/${caPath}`, 'read', true)] : []),
+    ...(controllers.has('signer') ? caPaths : []).map((path) => only(`${mount}/data/${path}`, 'read', true)),
     ...(controllers.has('signer') ? pki : []).flatMap((engine) => [
       ...engine.roles.map((role) => only(`${engine.mount}/issuer/${engine.issuer}/sign/${role}`, 'update', true)),
       ...forbiddenBeside(engine).map((path) => only(path, undefined, true)),

@@ -45,6 +45,12 @@ export function openAuthorities(config: () => Config, options: AuthoritiesOption
   };
 }
 
+/** Paths below the mount of the key pairs that this config signs with, now and later. */
+export function caPaths({ signer }: Config): string[] {
+  const { vaultPath, next } = signer.ca;
+  return [vaultPath, next?.vaultPath].filter((path) => path !== undefined);
+}
+
 function openSource(
   { vaultPath, certificateFile = '', keyFile = '', pki }: CaSource,
   config: Config,

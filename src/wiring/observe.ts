@@ -23,6 +23,7 @@ import type { Fact } from '../policy/facts.ts';
 import { type CertificateSigner, type Csr, KUBELET_SIGNERS } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { readCapabilities } from '../vault/capabilities.ts';
+import { caPaths } from './authorities.ts';
 import type { Vault } from './connections.ts';
 import { longestLifeMs } from './longest-life.ts';
 import { pkiEngines, pkiRoles } from './pki-backend.ts';
@@ -184,13 +185,12 @@ async function observeVault(options: ObserveOptions, vault: Vault, signal: Abort
   const { config, vaultLogin: login } = options;
   const { mount = '', prefix = '' } = config.vault ?? {};
   const controllers = runningControllers(config);
-  const { vaultPath: caPath } = config.signer.ca;
   const pki = pkiEngines(config).map((each) => ({
     mount: each.mount,
     issuer: each.issuer,
     roles: [...pkiRoles(config, each).values()],
   }));
-  const wanted = neededVaultRights({ mount, prefix, caPath, pki, controllers });
+  const wanted = neededVaultRights({ mount, prefix, caPaths: caPaths(config), pki, controllers });
   const paths = wanted.map(({ path }) => path);
   const work = readCapabilities(vault.session, paths, signal);
   const problem = await problemOf(vault, work, signal);

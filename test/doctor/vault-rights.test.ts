@@ -12,7 +12,7 @@ const needed = (controllers: readonly (typeof ALL)[number][] = ALL): ReturnType<
   neededVaultRights({
     mount: 'secret',
     prefix: 'kubelet-bootstrap',
-    caPath: 'kubernetes/ca',
+    caPaths: ['kubernetes/ca'],
     pki: [],
     controllers: new Set(controllers),
   });
@@ -107,7 +107,7 @@ describe('doctor/vault-rights', () => {
     const wanted = neededVaultRights({
       mount: 'secret',
       prefix: PREFIX,
-      caPath: undefined,
+      caPaths: [],
       pki: [pki],
       controllers: new Set(['signer'] as const),
     });
@@ -158,7 +158,7 @@ describe('doctor/vault-rights', () => {
     const files = neededVaultRights({
       mount: 'a/b',
       prefix: 'c',
-      caPath: undefined,
+      caPaths: [],
       pki: [],
       controllers: new Set(ALL),
     });

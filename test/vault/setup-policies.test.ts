@@ -26,7 +26,7 @@ const shipped = (name: string): string =>
 
 describe('vault/setup/policies', () => {
   const policies: Readonly<Record<string, PolicyRule[]>> = {
-    service: servicePolicy(PLACE, 'kubernetes/ca'),
+    service: servicePolicy(PLACE, ['kubernetes/ca']),
     'service-pki': pkiPolicy({ mount: 'pki', issuer: 'kubelets', roles: PKI_ROLES }),
     admin: adminPolicy(PLACE),
     node: nodePolicy(PLACE, 'APPROLE_ACCESSOR'),
@@ -40,14 +40,19 @@ describe('vault/setup/policies', () => {
   }
 
   it('leaves the CA out where the service signs with something else', () => {
-    expect(servicePolicy(PLACE, undefined).map(({ path }) => path)).not.to.include('secret/data/kubernetes/ca');
+    expect(servicePolicy(PLACE, []).map(({ path }) => path)).not.to.include('secret/data/kubernetes/ca');
+  });
+
+  it('lets the service read the CA that follows as well', () => {
+    const paths = servicePolicy(PLACE, ['kubernetes/ca', 'kubernetes/next']).map(({ path }) => path);
+    expect(paths).to.include.members(['secret/data/kubernetes/ca', 'secret/data/kubernetes/next']);
   });
 
   it('lets the service look at its own secret_id where it logs in with one, and only there', () => {
     const policyFor = (login: ServiceLogin): PolicyRule[] =>
       setupItems({
         ...PLACE,
-        caPath: undefined,
+        caPaths: [],
         login,
         pools: [],
         nodes: [],
@@ -58,7 +63,7 @@ describe('vault/setup/policies', () => {
       }).flatMap((item) => (item.kind === 'policy' && item.name === SERVICE_POLICY ? item.rules('') : []));
     const lookup = { path: 'auth/own/role/kubelet-bootstrap/secret-id/lookup', capabilities: ['update'] };
     expect(policyFor({ method: 'approle', mount: 'own' })).to.deep.include(lookup);
-    expect(policyFor({ method: 'tokenFile' })).to.deep.equal(servicePolicy(PLACE, undefined));
+    expect(policyFor({ method: 'tokenFile' })).to.deep.equal(servicePolicy(PLACE, []));
   });
 
   for (const text of [

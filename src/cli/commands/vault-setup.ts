@@ -7,6 +7,7 @@ import { setupScript } from '../../vault/setup/commands.ts';
 import { describeItem, type ItemState, type SetupItem } from '../../vault/setup/items.ts';
 import { type JwtWishes, type ServiceLogin, setupItems } from '../../vault/setup/plan.ts';
 import { VaultSetup } from '../../vault/setup/vault-setup.ts';
+import { caPaths } from '../../wiring/authorities.ts';
 import { openVault, UNOBSERVED } from '../../wiring/connections.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -83,7 +84,7 @@ async function itemsOf(flags: VaultSetupFlags, config: Config, io: Io): Promise<
   return setupItems({
     mount: vault.mount,
     prefix: vault.prefix,
-    caPath: config.signer.ca.vaultPath,
+    caPaths: caPaths(config),
     pki: await pkiWishes(flags, config),
     login: loginOf(vault.auth),
     pools: Object.keys(config.pools),

@@ -19,8 +19,8 @@ export type ServiceLogin =
   | { readonly method: 'kubernetes' | 'jwt'; readonly mount: string; readonly role: string };
 
 export interface SetupWishes extends KvPlace {
-  /** Of the CA key pair; undefined when the service signs with something else. */
-  readonly caPath: string | undefined;
+  /** Of the CA key pairs, now and later; none when the service signs with something else. */
+  readonly caPaths: readonly string[];
   /** The PKI engines that it signs with, now and later. */
   readonly pki: readonly PkiWishes[];
   readonly login: ServiceLogin;
@@ -78,7 +78,7 @@ export function setupItems(wishes: SetupWishes): SetupItem[] {
     { kind: 'kv', mount: wishes.mount },
     ...[...auths].map(([mount, type]): SetupItem => ({ kind: 'auth', mount, type })),
     ...pki.flatMap(pkiItems),
-    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPath, [...pki.flatMap(pkiPolicy), ...ownSecretId])),
+    policy(SERVICE_POLICY, servicePolicy(wishes, wishes.caPaths, [...pki.flatMap(pkiPolicy), ...ownSecretId])),
     policy(ADMIN_POLICY, adminPolicy(wishes)),
     ...(usesAppRole ? [ofNode(NODE_POLICY, machineMount)] : []),
     ...(jwt === undefined ? [] : [ofNode(JWT_POLICY, jwt.mount), jwtRole(jwt)]),

@@ -27,15 +27,15 @@ function tokensBelow({ mount }: KvPlace, at: string): PolicyRule[] {
   ];
 }
 
-/** The service's. `caPath`: of the CA key pair below the mount, when it signs with that; `more`: what it needs besides. */
+/** The service's. `caPaths`: of the CA key pairs below the mount, as far as it signs with such; `more`: what it needs besides. */
 export function servicePolicy(
   place: KvPlace,
-  caPath: string | undefined,
+  caPaths: readonly string[],
   more: readonly PolicyRule[] = [],
 ): PolicyRule[] {
   return [
     ...tokensBelow(place, place.prefix),
-    ...(caPath === undefined ? [] : [rule(`${place.mount}/data/${caPath}`, 'read')]),
+    ...caPaths.map((path) => rule(`${place.mount}/data/${path}`, 'read')),
     ...more,
     rule('auth/token/renew-self', 'update'),
     rule(OWN_TOKEN, 'read'),
