@@ -72,6 +72,14 @@ describe('controllers/signer', () => {
     });
   });
 
+  it("signs for as long as the node's name has it", async () => {
+    const csr = world.approveByHand(
+      world.addRenewal({ requester: nodeUser('worker-9') }, { commonName: 'system:node:worker-9' }),
+    );
+    await world.signer.reconcile(csr.name, never);
+    expect(Date.parse(certificateOf(csr).validTo)).to.equal(world.clock.now() + 9 * HOUR - 300_000);
+  });
+
   it("signs for as long as the node's pool has it, and tells of the certificate", async () => {
     const token = { id: 'abcdef', pool: 'workers', key: '', usedAt: 0, seenAt: undefined };
     world.records.set('worker-1', { token });

@@ -163,7 +163,8 @@ export class World {
       onRecovered: () => {
         this.recovered += 1;
       },
-      lifetime: (usage, _nodeName, pool) => (pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
+      lifetime: (usage, nodeName, pool) =>
+        (nodeName === 'worker-9' ? 9 : pool === 'workers' ? 6 : usage === 'client' ? 24 : 12) * HOUR,
       onEarlyEnd: () => this.onEarlyEnd,
       onIssued: (csr) => this.issued.push(csr.name),
     });
