@@ -67,7 +67,8 @@ export class ExpiryWatch {
   /** When the source was looked at that was longest not, ms since the epoch; undefined before each was once. */
   get lookedAt(): number | undefined {
     const seen = [...this.#seen.values()];
-    return seen.length < this.#options.sources.length ? undefined : Math.min(...seen.map(({ at }) => at));
+    const isComplete = seen.length > 0 && seen.length === this.#options.sources.length;
+    return isComplete ? Math.min(...seen.map(({ at }) => at)) : undefined;
   }
 
   /** Everything as it is now, soonest first. */
@@ -90,8 +91,8 @@ export class ExpiryWatch {
     const now = clock.monotonic();
     const due = sources.filter((source) => (this.#seen.get(source)?.dueAt ?? 0) <= now);
     try {
-      const looks = await Promise.all(due.map(async (source) => [source, await lookAt(source, signal)] as const));
-      for (const [source, look] of looks) this.#see(source, look);
+      // A Vault that does not answer keeps nothing else from being seen.
+      await Promise.all(due.map(async (source) => this.#see(source, await lookAt(source, signal))));
     } catch {
       // Aborted: the service stops.
       return;

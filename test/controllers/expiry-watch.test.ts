@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
-import { ExpiryWatch } from '../../src/controllers/expiry-watch.ts';
+import { ExpiryWatch, type ExpiryWatchOptions } from '../../src/controllers/expiry-watch.ts';
 import type { Reading, Thing } from '../../src/expiry/thing.ts';
 import type { ExpirySource, Notice } from '../../src/ports.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
 import { never } from './world.ts';
 
 const MINUTE = 60_000;
@@ -20,6 +20,8 @@ describe('controllers/expiry-watch', () => {
   let lines: string[];
   let takesEvents: boolean;
   let fileReads: number;
+  let answer: (() => Promise<Thing[]>) | undefined;
+  let options: ExpiryWatchOptions;
   let watch: ExpiryWatch;
   beforeEach(() => {
     clock = new FakeClock();
@@ -36,6 +38,7 @@ describe('controllers/expiry-watch', () => {
       kind: 'validating-webhook',
       read: () => {
         if (failure !== undefined) return Promise.reject(failure);
+        if (answer !== undefined) return answer();
         const things = [...hooks].map(([name, reading]): Thing => {
           return { kind: 'validating-webhook', name, object: { ...HOOK, name }, reading };
         });
@@ -44,11 +47,12 @@ describe('controllers/expiry-watch', () => {
     };
     const file: Thing = { kind: 'file', name: '/ca.crt', object: undefined, reading: { kind: 'none', note: '' } };
     fileReads = 0;
+    answer = undefined;
     const readFile = (): Promise<Thing[]> => {
       fileReads += 1;
       return Promise.resolve([file]);
     };
-    watch = new ExpiryWatch({
+    options = {
       sources: [source, { kind: 'file', name: '/ca.crt', read: readFile }],
       thresholds: { warningMs: 30 * DAY, criticalMs: 7 * DAY },
       intervalMs: HOUR,
@@ -61,7 +65,8 @@ describe('controllers/expiry-watch', () => {
       },
       home: HOME,
       log: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
-    });
+    };
+    watch = new ExpiryWatch(options);
   });
   const ends = (leftMs: number, lifeMs = 365 * DAY): Reading => ({
     kind: 'ends',
@@ -184,6 +189,23 @@ describe('controllers/expiry-watch', () => {
     await look();
     expect(clock.now(), 'the hook is looked at again').to.equal(first + 40 * MINUTE);
     expect(watch.lookedAt, 'and the file is not').to.equal(first);
+  });
+
+  it('shows what it has seen while something else does not answer', async () => {
+    const { promise, resolve } = Promise.withResolvers<Thing[]>();
+    hooks.set('hook', ends(60 * DAY));
+    answer = () => promise;
+    const looking = watch.look(never);
+    await settled();
+    expect(watch.rows().map(({ kind }) => kind)).to.deep.equal(['file']);
+    resolve([]);
+    await looking;
+  });
+
+  it('looks at nothing where there is nothing to look at', async () => {
+    const idle = new ExpiryWatch({ ...options, sources: [] });
+    await idle.look(never);
+    expect([idle.lookedAt, idle.nextInMs(), idle.rows()]).to.deep.equal([undefined, HOUR, []]);
   });
 
   it('ends quietly when the service stops in the middle', async () => {
