@@ -12,7 +12,7 @@ export const LEVELS = {
   unusable: {
     severity: 'error',
     reason: 'TrustUnusable',
-    meaning: 'What should be a certificate is none, or is not valid yet: whoever relies on it fails now.',
+    meaning: 'It is of no use: no certificate at all, one that is not valid yet, or a CA that cannot sign.',
   },
   expired: { severity: 'error', reason: 'Expired', meaning: 'It has ended.' },
   critical: {

@@ -2,17 +2,18 @@
 import { readFile } from 'node:fs/promises';
 import { type Config, runningControllers } from '../config.ts';
 import type { Authorities } from '../ca-ports.ts';
-import { readCas } from '../controllers/ca-watch.ts';
+import { type CaRole, schedule } from '../ca/schedule.ts';
+import { messageOf } from '../errors.ts';
 import { ExpiryWatch } from '../controllers/expiry-watch.ts';
 import { chainReading, fileReading, nameOf, readPem } from '../expiry/certificates.ts';
 import type { Thresholds } from '../expiry/judge.ts';
-import type { Thing } from '../expiry/thing.ts';
+import type { Reading, Thing } from '../expiry/thing.ts';
 import { clientCas, servingCertificate, shownReading, tlsSecrets } from '../kubernetes/cluster-certificates.ts';
 import { filesOf, SERVICE_ACCOUNT_CA } from '../kubernetes/kubeconfig.ts';
 import { kubeconfigEnds } from '../kubernetes/kubeconfig-ends.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import { trustBundles } from '../kubernetes/trust-bundles.ts';
-import type { EventSink, ExpirySource } from '../ports.ts';
+import type { CertificateSigner, EventSink, ExpirySource } from '../ports.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
 import { serverCertificates } from '../runtime/handshake.ts';
 import type { Part } from '../runtime/lifecycle.ts';
@@ -20,6 +21,7 @@ import { periodic } from '../runtime/periodic.ts';
 import { vaultSecretId, vaultToken } from '../vault/expiring.ts';
 import type { Vault } from './connections.ts';
 import type { Context } from './context.ts';
+import { isUnusable } from './observe.ts';
 
 export interface ExpiryWorld {
   readonly config: Config;
@@ -64,23 +66,35 @@ function unique<T>(items: readonly T[]): T[] {
 
 /** Every CA that signs, will, or did until another's time came; that one may be over. */
 function signingCas(authorities: Authorities, clock: Clock): ExpirySource {
-  const kind = 'signing-ca';
   return {
-    kind,
+    kind: 'signing-ca',
     read: async (signal) => {
-      const now = clock.now();
-      return (await readCas(authorities, now, signal)).map(({ role, ca }): Thing => {
-        const words = role === 'signing' ? '' : `${role}: `;
-        if (!ca.known)
-          return { kind, name: `${words}CA`, object: undefined, reading: { kind: 'unreadable', note: ca.why } };
-        const pem = readPem(ca.value.certificatePem);
-        const name = words + pem.certificates.slice(0, 1).map(nameOf).join('');
-        const reading = chainReading(pem, now);
-        const isOver = role === 'previous' && reading.kind === 'ends' && reading.endsAt <= now;
-        return { kind, name, object: undefined, reading: isOver ? { kind: 'none', note: OVER } : reading };
-      });
+      // What keeps that from being known keeps the CA itself from being read.
+      const following = await authorities.next(signal).catch(() => undefined);
+      const next = following && { ca: following.backend, from: following.from };
+      const cas = schedule(authorities.current, next, clock.now());
+      return Promise.all(cas.map(({ role, ca }) => caThing(role, ca, clock.now(), signal)));
     },
   };
+}
+
+async function caThing(role: CaRole, ca: CertificateSigner, now: number, signal: AbortSignal): Promise<Thing> {
+  const words = role === 'signing' ? '' : `${role}: `;
+  const thing = (name: string, reading: Reading): Thing => ({
+    kind: 'signing-ca',
+    name: words + name,
+    object: undefined,
+    reading,
+  });
+  try {
+    const pem = readPem((await ca.authority(signal)).certificatePem);
+    const reading = chainReading(pem, now);
+    const isOver = role === 'previous' && reading.kind === 'ends' && reading.endsAt <= now;
+    return thing(pem.certificates.slice(0, 1).map(nameOf).join(''), isOver ? { kind: 'none', note: OVER } : reading);
+  } catch (error) {
+    signal.throwIfAborted();
+    return thing('CA', { kind: isUnusable(error) ? 'unusable' : 'unreadable', note: messageOf(error) });
+  }
 }
 
 const OVER = 'ended, and another one signs: take it out of the config';

@@ -166,11 +166,16 @@ async function observeSigningCa(
     return { known: true, value: { certificatePem, notAfter, keyId: Buffer.from(subjectKeyId).toString('hex') } };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof RefusedError && !NOT_HERE.has(systemCodeOf(error))) {
+    if (isUnusable(error)) {
       return { known: true, value: { problem: messageOf(error) } };
     }
     return factOf(Promise.reject(error), signal);
   }
+}
+
+/** Whether a CA could be looked at and is of no use. */
+export function isUnusable(error: unknown): boolean {
+  return error instanceof RefusedError && !NOT_HERE.has(systemCodeOf(error));
 }
 
 /** The code of the operating system's error that led to this one, if one did. */

@@ -243,7 +243,7 @@ describe('what expires, on a real API server and a real OpenBao', function () {
     });
   });
 
-  it('looks at the CA that follows, too, and says which of two cannot be read', async () => {
+  it('looks at the CA that follows, too, and says which of two cannot be used', async () => {
     const { certPem, keyPem } = await selfMade('following', 20);
     const [certificateFile, keyFile] = [join(supervisor.dir, 'next.crt'), join(supervisor.dir, 'next.key')];
     writeFileSync(certificateFile, certPem);
@@ -255,7 +255,7 @@ describe('what expires, on a real API server and a real OpenBao', function () {
       'next: CN=following': 'warning',
     });
     const unfit = await report({ signer: { ca: { ...own, next: { certificateFile, keyFile: plane.caKeyFile } } } });
-    expect(levels(unfit, 'signing-ca')).to.deep.equal({ 'CN=local cluster CA': 'ok', 'next: CA': 'unreadable' });
+    expect(levels(unfit, 'signing-ca')).to.deep.equal({ 'CN=local cluster CA': 'ok', 'next: CA': 'unusable' });
   });
 
   it('goes by the thresholds of the config', async () => {
