@@ -115,7 +115,8 @@ function refreshedPairs(options: LocalSignerOptions): (signal: AbortSignal) => P
       reading: read(texts.next, held?.texts.next, held?.next?.reading),
       from: texts.next.from,
     };
-    pairOf(signing({ current, next }));
+    const inForce = signing({ current, next });
+    if (inForce instanceof RefusedError && held !== undefined && isUsable(signing(held))) throw inForce;
     return { texts, current, next };
   }
 

@@ -240,6 +240,14 @@ describe('local-ca/signer', () => {
       expect(await failure(inForce())).to.include({ code: 'AuthorityUnusable' });
     });
 
+    it('tells of the next one though the first cannot be used: that is the way out', async () => {
+      withNext(second, undefined, { ...first, keyPem: second.keyPem });
+      expect(await failure(inForce())).to.include({ code: 'AuthorityUnusable' });
+      expect(await nextAuthority()).to.equal(second.certPem);
+      withNext(second, START, { ...first, keyPem: second.keyPem });
+      expect((await authorities.next(never))?.from).to.equal(START);
+    });
+
     it('is without one again when the source is', async () => {
       withNext(second);
       expect(await nextAuthority()).to.equal(second.certPem);
