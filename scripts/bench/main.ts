@@ -19,7 +19,7 @@ import { openStage, type Stage } from './stage.ts';
 import { type Load, startLoad } from './load.ts';
 import { makeTokens } from './load-tokens.ts';
 
-const CASES: readonly Case[] = [...drains, ...latencies, incident, noisy, joining, starting, cleaning, idle];
+const CASES: readonly Case[] = [...drains, ...latencies, incident, noisy, joining, cleaning, starting, idle];
 const ROLES: readonly Role[] = ['ours', 'manager', 'ceiling'];
 const DRAINED_AT_MOST = 3_000;
 
@@ -30,6 +30,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string' },
     scale: { type: 'string', default: '1' },
     full: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '40' },
     json: { type: 'string' },
     profile: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
@@ -37,6 +38,7 @@ const { values: flags } = parseArgs({
 });
 const HELP = `npm run bench -- [--case NAME ...] [--full] [--json FILE] [--scale 1] [--rounds N] [--who ROLE ...]
   --full     three rounds of every case, and 20,000 stuck renewals in the incident
+  --minutes  no case begins after so many; 40 unless told
   --scale    part of the work that is done, such as 0.2
   --who      only these: ours, manager, shipped, ceiling
   --profile  only a drain, and where the service spends its time in it
@@ -64,7 +66,11 @@ async function main(): Promise<void> {
     const ca = { certificate: plane.ca.certificate, key: plane.ca.key };
     load = await startLoad({ kubeconfig, server, ca, ...tokens });
     const context: BenchContext = { stage, load, scale, full: flags.full, write, plot: (text) => plots.push(text) };
-    for (const each of chosen) results.push(await runCase(each, all, context));
+    const endAt = performance.now() + Number(flags.minutes) * 60_000;
+    for (const each of chosen) {
+      if (performance.now() < endAt) results.push(await runCase(each, all, context));
+      else write(`${each.name}: left out, time is up`);
+    }
     if (flags.profile || everything) hot.push(...(await profile(all, context)));
   } finally {
     load?.stop();
