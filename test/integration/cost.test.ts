@@ -61,9 +61,9 @@ describe('what a certificate costs', function () {
     expect((callsAfter.other - callsBefore.other) / COUNT, 'other calls a certificate').to.be.below(0.2);
     const sent = (bytesAfter.sent - bytesBefore.sent) / COUNT;
     const received = (bytesAfter.received - bytesBefore.received) / COUNT;
-    process.stderr.write(`SENT ${sent} RECEIVED ${received}\n`);
-    expect(sent, 'bytes sent a certificate').to.be.within(2_000, 5_500);
-    expect(received, 'bytes received a certificate').to.be.within(4_000, 12_000);
+    // 2,520 and 5,890 were measured; a field more in a body, or a fuller answer, is 200 and more.
+    expect(sent, 'bytes sent a certificate').to.be.below(2_700);
+    expect(received, 'bytes received a certificate').to.be.below(6_300);
   });
 
   it('is nothing for those that are stuck as a class, but a few questions for all of them', async () => {
