@@ -55,17 +55,22 @@ export interface TokenPublications {
   /** What a machine would be given; undefined where there is nothing. Throws `Unreadable` for what is no token's entry. */
   read(path: string, signal: AbortSignal): Promise<PublishedToken | undefined>;
   /**
-   * Writes the metadata (token ID, lifetime), then the data with check-and-set on `version`.
-   * Throws `Conflict` when another write came first; an ambiguous time-out is resolved by reading back.
+   * Writes the metadata (token ID, lifetime) of the token that is to be published over `version`: it says nothing of
+   * what stands there until then. Throws `Conflict` when another version stands there.
    */
-  publish(
+  announce(
     path: string,
     tokenId: string,
-    entry: PublishedToken,
+    expiresAt: string,
     version: number,
     lifetimeMs: number,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * Writes what was announced, with check-and-set on `version`.
+   * Throws `Conflict` when another write came first; an ambiguous time-out is resolved by reading back.
+   */
+  publish(path: string, entry: PublishedToken, version: number, lifetimeMs: number, signal: AbortSignal): Promise<void>;
   /** Destroys every version so that nobody can fetch it any more, and leaves a tombstone. Gone is fine. */
   withdraw(path: string, signal: AbortSignal): Promise<void>;
   /** Removes the path with all its metadata. Gone is fine. */

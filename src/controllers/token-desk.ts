@@ -2,6 +2,7 @@ import { isRemote, messageOf, RefusedError } from '../errors.ts';
 import type { Log, Telemetry } from '../ports.ts';
 import type { PublishedToken, TokenPublications, TokenSecrets } from '../token-ports.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
+import { clockOff } from './clock-off.ts';
 import { type Binding, describeBinding } from '../tokens/binding.ts';
 import { type BootstrapToken, drawToken, formatToken } from '../tokens/bootstrap-token.ts';
 import { isUsable } from '../tokens/rotation.ts';
@@ -62,8 +63,6 @@ export const PUBLISHING_MS = 2 * 60_000;
 /** Publishing ends this much before that, so that no write is under way when the sweep looks. */
 const MARGIN_MS = 20_000;
 const ID_ATTEMPTS = 3;
-/** A clock that is off by more, or by half the life of a token, is not synchronised at all. */
-const MOST_OFF_MS = 5 * 60_000;
 
 /**
  * Makes and revokes tokens in an order that is safe to interrupt anywhere (DESIGN D11): a token that can be fetched
@@ -82,7 +81,7 @@ export class TokenDesk {
   }
 
   /**
-   * Creates the Secret, publishes to Vault with check-and-set, answers. On failure both are taken back.
+   * Creates the Secret (and announces the token at the same time), publishes to Vault with check-and-set, answers. On failure both are taken back.
    * Throws RefusedError `AlreadyExists` when the node has a usable token or somebody else issues one at this moment.
    */
   async issue(request: IssueRequest, signal: AbortSignal): Promise<IssuedToken> {
@@ -164,11 +163,14 @@ export class TokenDesk {
     const { binding } = request;
     const vaultPath = vaultPathOfBinding(binding);
     const publishingUntil = clock.now() + PUBLISHING_MS;
-    const { token, record } = await this.#createSecret(request, vaultPath, publishingUntil, signal);
-    const inTime = deadline(Math.max(0, publishingUntil - MARGIN_MS - clock.now()), signal);
+    const inTime = deadline(PUBLISHING_MS - MARGIN_MS, signal);
+    const announce = (id: string, expiresAt: number): Promise<void> =>
+      publications.announce(vaultPath, id, formatTime(expiresAt), before, request.lifetimeMs, inTime);
+    const { token, record, announced } = await this.#createSecret(request, publishingUntil, announce, signal);
     try {
       const entry = this.#entryOf(token, record.expiresAt ?? 0);
-      await publications.publish(vaultPath, token.id, entry, before, request.lifetimeMs, inTime);
+      await announced;
+      await publications.publish(vaultPath, entry, before, request.lifetimeMs, inTime);
     } catch (error) {
       await this.#takeBack(record, vaultPath, before);
       if (isRemote(error, 'Conflict')) {
@@ -179,10 +181,8 @@ export class TokenDesk {
     }
     await this.#markPublished(record, vaultPath, before, signal);
     telemetry.minted(binding.kind);
-    log.info(
-      { tokenId: token.id, binding: describeBinding(binding), vaultPath, expiresAt: record.expiresAt },
-      'token issued',
-    );
+    const fields = { tokenId: token.id, binding: describeBinding(binding), vaultPath, expiresAt: record.expiresAt };
+    log.info(fields, 'token issued');
     return { token, record, vaultPath };
   }
 
@@ -199,7 +199,9 @@ export class TokenDesk {
     const secret = await secrets.reveal(id, signal);
     if (standing.kind !== 'live' || standing.tokenId !== id || secret === undefined) return false;
     const entry = this.#entryOf({ id, secret }, expiresAt);
-    await publications.publish(vaultPath, id, entry, standing.version, expiresAt - clock.now(), signal);
+    const lifetimeMs = expiresAt - clock.now();
+    await publications.announce(vaultPath, id, entry.expiresAt, standing.version, lifetimeMs, signal);
+    await publications.publish(vaultPath, entry, standing.version, lifetimeMs, signal);
     return true;
   }
 
@@ -216,12 +218,13 @@ export class TokenDesk {
     log.info({ tokenId: record.id, vaultPath: record.vaultPath }, 'token revoked');
   }
 
+  /** Has the token announced at the same time, and answers how that goes: nothing can be fetched by that yet. */
   async #createSecret(
     request: IssueRequest,
-    vaultPath: string,
     publishingUntil: number,
+    announce: (id: string, expiresAt: number) => Promise<void>,
     signal: AbortSignal,
-  ): Promise<{ token: BootstrapToken; record: TokenRecord }> {
+  ): Promise<{ token: BootstrapToken; record: TokenRecord; announced: Promise<void> }> {
     const { secrets, clock, randomBytes } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
       const token = drawToken(randomBytes);
@@ -234,26 +237,24 @@ export class TokenDesk {
         expiresAt,
         issuedAt,
         publishingUntil,
-        vaultPath,
+        vaultPath: vaultPathOfBinding(marks.binding),
         description: marks.description,
       });
+      const announced = announce(token.id, expiresAt);
+      // it is awaited later, or not at all
+      announced.catch(() => {});
       try {
         const { record, createdAt } = await secrets.create(secret, signal);
-        await this.#checkClock(record, createdAt - issuedAt, lifetimeMs, signal);
-        return { token, record };
+        const off = clockOff(createdAt - issuedAt, lifetimeMs);
+        if (off === undefined) return { token, record, announced };
+        await secrets.remove(record, signal);
+        throw off;
       } catch (error) {
+        await announced.catch(() => {});
         // Two billion IDs: one that is taken is drawn again, three in a row are something else.
         if (!isRemote(error, 'AlreadyExists') || attempt === ID_ATTEMPTS) throw error;
       }
     }
-  }
-
-  /** A token of a host whose clock is off would end too early, or much too late. Takes it back and throws. */
-  async #checkClock(record: TokenRecord, aheadMs: number, lifetimeMs: number, signal: AbortSignal): Promise<void> {
-    if (Math.abs(aheadMs) <= Math.min(MOST_OFF_MS, lifetimeMs / 2)) return;
-    await this.#options.secrets.remove(record, signal);
-    const by = `${Math.round(Math.abs(aheadMs) / 1000)} s ${aheadMs > 0 ? 'behind' : 'ahead of'}`;
-    throw new RefusedError('ClockOff', `this host's clock is ${by} the API server's: synchronise them`);
   }
 
   /** The token is good already: a mark that cannot be taken off now is left to the sweep, a Secret that is gone is not. */

@@ -28,6 +28,14 @@ function dataOf(entry: PublishedToken): z.infer<typeof entrySchema> {
   };
 }
 
+function settingsOf(tokenId: string, version: number, expiresAt: string, lifetimeMs: number): KvMetadataSettings {
+  return {
+    maxVersions: 1,
+    deleteVersionAfterSeconds: Math.max(1, Math.floor(lifetimeMs / 1_000)),
+    custom: { [TOKEN_ID]: tokenId, [TOKEN_VERSION]: String(version), [EXPIRES_AT]: expiresAt },
+  };
+}
+
 /**
  * Tokens in one KV version 2 mount, below `prefix` (`kubelet-bootstrap`), by DESIGN D11. A path has one version, which
  * Vault itself ends with the token's lifetime. Check-and-set on the data decides between two writers; the one that lost
@@ -71,10 +79,10 @@ export class VaultTokenPublications implements TokenPublications {
     return { token: data.token, expiresAt: data.expires_at, server: data.server, caCertificate: data.ca_certificate };
   }
 
-  async publish(
+  async announce(
     path: string,
     tokenId: string,
-    entry: PublishedToken,
+    expiresAt: string,
     version: number,
     lifetimeMs: number,
     signal: AbortSignal,
@@ -85,17 +93,22 @@ export class VaultTokenPublications implements TokenPublications {
     if ((before?.currentVersion ?? 0) !== version) {
       throw this.#conflict(path, `version ${before?.currentVersion ?? 0} stands there, not ${version}`);
     }
-    const settings: KvMetadataSettings = {
-      maxVersions: 1,
-      deleteVersionAfterSeconds: Math.max(1, Math.floor(lifetimeMs / 1_000)),
-      custom: { [TOKEN_ID]: tokenId, [TOKEN_VERSION]: String(version + 1), [EXPIRES_AT]: entry.expiresAt },
-    };
-    await this.#kv.writeMetadata(at, settings, signal);
+    await this.#kv.writeMetadata(at, settingsOf(tokenId, version + 1, expiresAt, lifetimeMs), signal);
+  }
+
+  async publish(
+    path: string,
+    entry: PublishedToken,
+    version: number,
+    lifetimeMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const at = this.#at(path);
     try {
       await this.#kv.writeData(at, dataOf(entry), version, signal);
     } catch (error) {
       if (isRemote(error, 'Conflict')) {
-        await this.#giveBack(at, settings, signal);
+        await this.#giveBack(at, lifetimeMs, signal);
       } else if (isRemote(error, 'Unavailable', 'Unreadable') && (await this.#carries(at, entry.token, signal))) {
         return;
       }
@@ -170,16 +183,12 @@ export class VaultTokenPublications implements TokenPublications {
   }
 
   /** After a lost race: the metadata says our token ID, the data is the winner's. Says the winner's again. */
-  async #giveBack(at: string, settings: KvMetadataSettings, signal: AbortSignal): Promise<void> {
+  async #giveBack(at: string, lifetimeMs: number, signal: AbortSignal): Promise<void> {
     const entry = await this.#readOrNothing(at, signal);
     if (entry?.kind === 'live') {
       const [id = ''] = String(entry.data['token']).split('.');
-      const custom = {
-        [TOKEN_ID]: id,
-        [TOKEN_VERSION]: String(entry.version),
-        [EXPIRES_AT]: String(entry.data['expires_at']),
-      };
-      await this.#kv.writeMetadata(at, { ...settings, custom }, signal);
+      const settings = settingsOf(id, entry.version, String(entry.data['expires_at']), lifetimeMs);
+      await this.#kv.writeMetadata(at, settings, signal);
     }
   }
 

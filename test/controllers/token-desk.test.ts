@@ -20,6 +20,7 @@ describe('controllers/token-desk', () => {
     it('writes the Secret, then Vault, then takes the mark off', async () => {
       const { token, record, vaultPath } = await world.desk.issue(request, never);
       expect(world.writes()).to.deep.equal([
+        `announce ${NODE_PATH}`,
         `create token ${token.id}`,
         `publish ${NODE_PATH}`,
         `mark token ${token.id}`,
@@ -116,6 +117,12 @@ describe('controllers/token-desk', () => {
       expect(world.reports.counted).to.deep.equal([]);
     });
 
+    it('takes the Secret back when the token could not be announced', async () => {
+      world.calls.fail('announce', remoteError('Sealed'));
+      expect(await failureOf(world.desk.issue(request, never))).to.include({ code: 'Sealed' });
+      expect(world.secrets.ids()).to.deep.equal([]);
+    });
+
     it('takes back a publication that succeeded without an answer', async () => {
       const publish = world.publications.publish.bind(world.publications);
       world.publications.publish = async (...call) => {
@@ -170,7 +177,7 @@ describe('controllers/token-desk', () => {
       expect(world.publications.fetched(NODE_PATH)).to.equal(undefined);
     });
 
-    for (const call of ['create token', 'publish', 'mark token']) {
+    for (const call of ['announce', 'create token', 'publish', 'mark token']) {
       it(`that is aborted at "${call}" leaves only what the sweep finds`, async () => {
         const stop = new AbortController();
         world.calls.before(call, () => stop.abort());
@@ -227,6 +234,7 @@ describe('controllers/token-desk', () => {
       world.writes();
       const { token, predecessors } = await world.desk.replace(request, never);
       expect(world.writes()).to.deep.equal([
+        `announce ${NODE_PATH}`,
         `create token ${token.id}`,
         `publish ${NODE_PATH}`,
         `mark token ${token.id}`,
@@ -273,7 +281,11 @@ describe('controllers/token-desk', () => {
       const record = await held();
       const token = world.publications.fetched(NODE_PATH);
       expect(await world.desk.extend(record, world.clock.now() + 3 * HOUR, never)).to.equal(true);
-      expect(world.writes()).to.deep.equal([`set expiry ${record.id}`, `publish ${NODE_PATH}`]);
+      expect(world.writes()).to.deep.equal([
+        `set expiry ${record.id}`,
+        `announce ${NODE_PATH}`,
+        `publish ${NODE_PATH}`,
+      ]);
       await world.clock.advance(2 * HOUR);
       expect(world.publications.fetched(NODE_PATH)).to.equal(token);
       expect(world.secrets.record(record.id)?.expiresAt).to.equal(world.clock.now() + HOUR);
@@ -284,7 +296,11 @@ describe('controllers/token-desk', () => {
     it('that makes it shorter tells Vault first', async () => {
       const record = await held();
       await world.desk.extend(record, world.clock.now() + HOUR / 2, never);
-      expect(world.writes()).to.deep.equal([`publish ${NODE_PATH}`, `set expiry ${record.id}`]);
+      expect(world.writes()).to.deep.equal([
+        `announce ${NODE_PATH}`,
+        `publish ${NODE_PATH}`,
+        `set expiry ${record.id}`,
+      ]);
     });
 
     it('that failed half-way can be repeated', async () => {

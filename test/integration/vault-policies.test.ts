@@ -25,7 +25,7 @@ describe('the policies of manifests/vault on a real OpenBao', () => {
       await vault.roleLogin('service', { token_policies: `${MOUNT}-service`, token_no_default_policy: true }),
     );
     const publications = publicationsOf(session);
-    await publications.publish('pools/workers', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+    await publications.issue('pools/workers', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
     expect(await publications.list('pools', never)).to.include('pools/workers');
     await publications.withdraw('pools/workers', never);
     await publications.forget('pools/workers', never);
@@ -41,12 +41,12 @@ describe('the policies of manifests/vault on a real OpenBao', () => {
       await vault.roleLogin('admin', { token_policies: `${MOUNT}-admin`, token_no_default_policy: true }),
     );
     const publications = publicationsOf(session);
-    await publications.publish('nodes/admins', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+    await publications.issue('nodes/admins', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
     expect(await publications.list('nodes', never)).to.include('nodes/admins');
     await publications.withdraw('nodes/admins', never);
     await publications.forget('nodes/admins', never);
     expect(await publications.list('pools', never)).to.be.an('array');
-    const work = publications.publish('pools/workers', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+    const work = publications.issue('pools/workers', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
     expect(await statusOf(work)).to.equal('Forbidden');
     const kv = new KeyValue(session, MOUNT);
     expect(await statusOf(kv.readData('kubernetes/ca', never))).to.equal('Forbidden');
@@ -56,7 +56,7 @@ describe('the policies of manifests/vault on a real OpenBao', () => {
     const publications = publicationsOf(vault.open());
     const [own, neighbour] = ['worker-17', 'worker-18.example.internal'];
     for (const name of [own, neighbour]) {
-      await publications.publish(`nodes/${name}`, 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      await publications.issue(`nodes/${name}`, 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
     }
     const sessions = [
       vault.open(await vault.roleLogin(own, nodeRole)),
@@ -85,7 +85,7 @@ describe('the policies of manifests/vault on a real OpenBao', () => {
     const publications = publicationsOf(vault.open());
     const session = vault.open(await vault.roleLogin('worker-19', nodeRole));
     expect((await fetched(session, 'nodes/worker-19')).body).to.deep.equal({ errors: [] });
-    await publications.publish('nodes/worker-19', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+    await publications.issue('nodes/worker-19', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
     await publications.withdraw('nodes/worker-19', never);
     expect((await fetched(session, 'nodes/worker-19')).body['data']).to.deep.nested.include({
       'metadata.destroyed': true,

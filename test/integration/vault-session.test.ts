@@ -59,7 +59,7 @@ describe('a Vault session on a real OpenBao', () => {
   it('says that Vault is sealed, and works on by itself when it is not any more', async () => {
     const session = vault.open();
     const publications = publicationsOf(session);
-    await publications.publish('nodes/sealed', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+    await publications.issue('nodes/sealed', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
     expect(await session.check(never)).to.equal(undefined);
     await vault.bao.seal();
     expect(await failureOf(publications.state('nodes/sealed', never))).to.include({ code: 'Sealed', status: 503 });

@@ -48,7 +48,7 @@ describe('Vault on a real OpenBao', () => {
       });
       expect((await fetched(session, path)).body).to.deep.equal({ errors: [] });
 
-      await publications.publish(path, 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      await publications.issue(path, 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
       const live = await publications.state(path, never);
       expect(live).to.include({ kind: 'live', version: 1, tokenId: 'aaaaaa' });
       expect(live.updatedAt).to.be.closeTo(Date.now(), 60_000);
@@ -79,17 +79,17 @@ describe('Vault on a real OpenBao', () => {
 
     it('puts the next token in the place of a withdrawn one', async () => {
       const publications = publicationsOf(vault.open());
-      await publications.publish('nodes/next', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      await publications.issue('nodes/next', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
       await publications.withdraw('nodes/next', never);
-      await publications.publish('nodes/next', 'bbbbbb', entryOf('bbbbbb'), 1, HOUR, never);
+      await publications.issue('nodes/next', 'bbbbbb', entryOf('bbbbbb'), 1, HOUR, never);
       expect(await publications.state('nodes/next', never)).to.include({ kind: 'live', version: 2, tokenId: 'bbbbbb' });
     });
 
     it('refuses a second writer, and leaves token and token ID of the first', async () => {
       const session = vault.open();
       const publications = publicationsOf(session);
-      await publications.publish('nodes/cas', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
-      const error = await failureOf(publications.publish('nodes/cas', 'bbbbbb', entryOf('bbbbbb'), 0, HOUR, never));
+      await publications.issue('nodes/cas', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      const error = await failureOf(publications.issue('nodes/cas', 'bbbbbb', entryOf('bbbbbb'), 0, HOUR, never));
       expect(error).to.include({ code: 'Conflict' });
       expect(await publications.state('nodes/cas', never)).to.include({ version: 1, tokenId: 'aaaaaa' });
     });
@@ -99,7 +99,7 @@ describe('Vault on a real OpenBao', () => {
       const publications = publicationsOf(session);
       const ids = Array.from({ length: 10 }, (_, index) => `race0${index}`);
       const outcomes = await Promise.allSettled(
-        ids.map((id) => publications.publish('nodes/race', id, entryOf(id), 0, HOUR, never)),
+        ids.map((id) => publications.issue('nodes/race', id, entryOf(id), 0, HOUR, never)),
       );
       const won = ids.filter((_, index) => outcomes[index]?.status === 'fulfilled');
       const lost = outcomes.flatMap((outcome) =>
@@ -115,20 +115,20 @@ describe('Vault on a real OpenBao', () => {
     it('lets Vault end an entry with its lifetime', async () => {
       const session = vault.open();
       const publications = publicationsOf(session);
-      await publications.publish('pools/short', 'aaaaaa', entryOf('aaaaaa'), 0, 1_000, never);
+      await publications.issue('pools/short', 'aaaaaa', entryOf('aaaaaa'), 0, 1_000, never);
       await until(async () => !(await fetched(session, 'pools/short')).found, 'the entry has expired');
       expect(await publications.state('pools/short', never)).to.include({
         kind: 'gone',
         version: 1,
         tokenId: 'aaaaaa',
       });
-      await publications.publish('pools/short', 'bbbbbb', entryOf('bbbbbb'), 1, HOUR, never);
+      await publications.issue('pools/short', 'bbbbbb', entryOf('bbbbbb'), 1, HOUR, never);
       expect(await publications.state('pools/short', never)).to.include({ kind: 'live', version: 2 });
     });
 
     it('forgets an entry with its metadata, and one that never was', async () => {
       const publications = publicationsOf(vault.open());
-      await publications.publish('nodes/forgotten', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      await publications.issue('nodes/forgotten', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
       await publications.forget('nodes/forgotten', never);
       expect(await publications.state('nodes/forgotten', never)).to.include({ kind: 'absent', version: 0 });
       await publications.forget('nodes/forgotten', never);
@@ -137,8 +137,8 @@ describe('Vault on a real OpenBao', () => {
 
     it('lists the entries of a folder with the folder before them, and nothing for one that is not there', async () => {
       const publications = publicationsOf(vault.open());
-      await publications.publish('listed/a', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
-      await publications.publish('listed/b/c', 'bbbbbb', entryOf('bbbbbb'), 0, HOUR, never);
+      await publications.issue('listed/a', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      await publications.issue('listed/b/c', 'bbbbbb', entryOf('bbbbbb'), 0, HOUR, never);
       expect(await publications.list('listed', never)).to.deep.equal(['listed/a']);
       expect(await publications.list('empty', never)).to.deep.equal([]);
     });
@@ -156,20 +156,13 @@ describe('Vault on a real OpenBao', () => {
 
     it('takes a write whose answer was lost for done when the token stands there', async () => {
       const session = vault.open();
-      await publicationsOf(lostAnswer(session, true)).publish(
-        'nodes/lost',
-        'aaaaaa',
-        entryOf('aaaaaa'),
-        0,
-        HOUR,
-        never,
-      );
+      await publicationsOf(lostAnswer(session, true)).issue('nodes/lost', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
       expect(await publicationsOf(session).state('nodes/lost', never)).to.include({ kind: 'live', tokenId: 'aaaaaa' });
     });
 
     it('takes it for failed when it does not', async () => {
       const publications = publicationsOf(lostAnswer(vault.open(), false));
-      const work = publications.publish('nodes/unsent', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      const work = publications.issue('nodes/unsent', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
       expect(await failureOf(work)).to.include({ code: 'Unavailable', message: 'the answer was lost' });
       expect(await publications.state('nodes/unsent', never)).to.include({ kind: 'gone', version: 0 });
     });
@@ -177,16 +170,16 @@ describe('Vault on a real OpenBao', () => {
     it('says whose token stands there when the publication of the next one ended after its metadata', async () => {
       const session = vault.open();
       const publications = publicationsOf(session);
-      await publications.publish('pools/torn', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
+      await publications.issue('pools/torn', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never);
       const interrupted = publicationsOf(lostAnswer(session, false));
-      const work = interrupted.publish('pools/torn', 'bbbbbb', entryOf('bbbbbb'), 1, HOUR, never);
+      const work = interrupted.issue('pools/torn', 'bbbbbb', entryOf('bbbbbb'), 1, HOUR, never);
       expect(await failureOf(work)).to.include({ code: 'Unavailable' });
       expect(await publications.state('pools/torn', never)).to.include({ kind: 'live', version: 1, tokenId: 'aaaaaa' });
     });
 
     it('writes no token into a mount of KV version 1, or into none', async () => {
       const publish = (mount: string): Promise<unknown> =>
-        failureOf(publicationsOf(vault.open(), mount).publish('nodes/a', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never));
+        failureOf(publicationsOf(vault.open(), mount).issue('nodes/a', 'aaaaaa', entryOf('aaaaaa'), 0, HOUR, never));
       const old = await publish(OLD_MOUNT);
       expect(old).to.include({ code: 'Invalid' });
       expect((old as Error).message)

@@ -171,9 +171,13 @@ export class MemoryPublications implements TokenPublications {
     return this.fetched(path) === undefined ? undefined : this.#entries.get(path)?.data;
   }
 
+  async announce(path: string, _id: string, _end: string, version: number, _ms: number, signal: AbortSignal) {
+    await this.#calls.begin('announce', path, signal);
+    if ((this.#entries.get(path)?.version ?? 0) !== version) throw remoteError('Conflict');
+  }
+
   async publish(
     path: string,
-    tokenId: string,
     entry: PublishedToken,
     version: number,
     lifetimeMs: number,
@@ -181,7 +185,7 @@ export class MemoryPublications implements TokenPublications {
   ): Promise<void> {
     await this.#calls.begin('publish', path, signal);
     if ((this.#entries.get(path)?.version ?? 0) !== version) throw remoteError('Conflict');
-    this.plant(path, tokenId, entry.token, lifetimeMs);
+    this.plant(path, entry.token.slice(0, 6), entry.token, lifetimeMs);
     const planted = this.#entries.get(path);
     if (planted !== undefined) planted.data = entry;
   }

@@ -30,8 +30,23 @@ export function entryOf(id: string): PublishedToken {
   };
 }
 
-export function publicationsOf(caller: VaultCaller, mount = MOUNT): VaultTokenPublications {
-  return new VaultTokenPublications(new KeyValue(caller, mount), 'kubelet-bootstrap', systemClock);
+/** Both steps of a publication at once. */
+class WholePublications extends VaultTokenPublications {
+  async issue(
+    path: string,
+    tokenId: string,
+    entry: PublishedToken,
+    version: number,
+    lifetimeMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.announce(path, tokenId, entry.expiresAt, version, lifetimeMs, signal);
+    await this.publish(path, entry, version, lifetimeMs, signal);
+  }
+}
+
+export function publicationsOf(caller: VaultCaller, mount = MOUNT): WholePublications {
+  return new WholePublications(new KeyValue(caller, mount), 'kubelet-bootstrap', systemClock);
 }
 
 /** Reads an entry as curl in the fetch script does. */
