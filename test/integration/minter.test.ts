@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
-import type { Service } from '../../scripts/servers/service.ts';
+import { runProgram, type Service } from '../../scripts/servers/service.ts';
 import { until } from '../support/crowd.ts';
 import { requireService } from '../support/running-service.ts';
 import { OURS, timeIn, type TokenShelf, tokenShelf } from '../support/token-shelf.ts';
@@ -113,6 +113,20 @@ describe('the minter on the real API server and OpenBao', function () {
     expect(await service.metric('kubelet_bootstrap_tokens_minted_total')).to.equal(1);
     expect((await shelf.entry('pools/mi-blue')).data?.['token']).to.equal(current);
     expect(await idsOf('mi-blue')).to.include(blue);
+  });
+
+  it('counts a token that somebody reports stolen, and mints another', async () => {
+    const { service, controlPlane } = running();
+    const stolen = await next('mi-green', undefined);
+    const args = ['--config', service().configFile, '--kubeconfig', controlPlane.adminKubeconfig];
+    const { code, stderr } = await runProgram('bootstrap-token', ['report-stolen', stolen.slice(0, 6), ...args]);
+    expect(code, stderr).to.equal(0);
+    await until('it is counted', async () => {
+      return (await service().metric('kubelet_bootstrap_tokens_reported_stolen_total')) === 1;
+    });
+    await next('mi-green', undefined);
+    expect((await shelf.secretsOf(`${GROUP}mi-green`)).map(({ data }) => data['token-id'])) //
+      .not.to.include(stolen.slice(0, 6));
   });
 
   it('never logs the secret part of a token', async () => {

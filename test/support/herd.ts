@@ -38,7 +38,9 @@ export interface HerdResult {
 
 const MOUNT = 'herd';
 const PREFIX = 'herd';
-const CONNECT_AND_ANSWER_MS = 15_000;
+/** As the script has it of curl: for the connection with TLS, and for all of a call. */
+const CONNECT_MS = 5_000;
+const CALL_MS = 15_000;
 const MAX_WAIT_MS = 30_000;
 
 /** The token of a node, so that it can be told from its neighbour's. */
@@ -200,14 +202,20 @@ function call(
       const leastMs = /^[1-9]\d{0,5}$/.test(retryAfter) ? Number(retryAfter) * 1_000 : 0;
       resolve({ status, body: parsed(text), leastMs });
     };
-    const options = { method, headers, ca: bao.ca, agent: false, timeout: CONNECT_AND_ANSWER_MS } as const;
+    const options = { method, headers, ca: bao.ca, agent: false } as const;
     const sent = request(`${bao.address}/v1/${path}`, options, (answer) => {
       let text = '';
       answer.setEncoding('utf8');
       answer.on('data', (chunk: string) => (text += chunk));
       answer.on('end', () => done(answer.statusCode ?? 0, text, answer.headers['retry-after']));
     });
-    sent.on('timeout', () => sent.destroy(new Error('timeout')));
+    const giveUp = (): unknown => sent.destroy(new Error('too late'));
+    const [connecting, whole] = [setTimeout(giveUp, CONNECT_MS), setTimeout(giveUp, CALL_MS)];
+    sent.on('socket', (socket) => socket.once('secureConnect', () => clearTimeout(connecting)));
+    sent.on('close', () => {
+      clearTimeout(connecting);
+      clearTimeout(whole);
+    });
     sent.on('error', () => done(0, ''));
     sent.end(body === undefined ? undefined : JSON.stringify(body));
   });
