@@ -10,13 +10,16 @@ export interface Following {
   issuedOf(kind: string): number;
   /** Calls `then` once, with the PEM, when that CSR has its certificate. */
   once(name: string, then: (certificatePem: string) => void): void;
-  /** Of CSRs that are gone since `forget`. */
+  /** Of CSRs that were put into etcd and are gone since `forget`. */
   readonly gone: { count: number; firstAt: number; lastAt: number };
   /** Resolves with true when `holds`, with false after `mostMs`; looks at every change. */
   until(holds: () => boolean, mostMs: number): Promise<boolean>;
   forget(): void;
   close(): Promise<void>;
 }
+
+/** How the names of CSRs begin that were put into etcd. */
+export const STORED = 'stored-';
 
 /** Watches from now on. */
 export async function follow(kubeconfig: string): Promise<Following> {
@@ -41,6 +44,8 @@ export async function follow(kubeconfig: string): Promise<Following> {
     if (line.startsWith('{"type":"ADDED"')) return;
     if (line.startsWith('{"type":"ERROR"')) throw new Error(line);
     if (line.startsWith('{"type":"DELETED"')) {
+      // The others were of the case before.
+      if (!name.startsWith(STORED)) return;
       gone.count += 1;
       gone.firstAt = gone.count === 1 ? now : gone.firstAt;
       gone.lastAt = now;

@@ -3,6 +3,7 @@ import PQueue from 'p-queue';
 import { CLIENT_SIGNER } from '../../src/ports.ts';
 import { buildCsrPem } from '../../test/support/csr-builder.ts';
 import type { ControlPlane } from '../servers/control-plane.ts';
+import { STORED } from './following.ts';
 import { certifier } from './identities.ts';
 import { cpuSeconds } from './stage.ts';
 
@@ -44,7 +45,7 @@ export function* issuedCsrs(
   const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
   for (let index = 0; index < count; index += 1) {
     const node = `old-${index % NODES}`;
-    const name = `stored-${index}`;
+    const name = `${STORED}${index}`;
     const username = `system:node:${node}`;
     const condition = { type: 'Approved', status: 'True', reason: 'AutoApproved', message: 'auto-approved' };
     yield [
