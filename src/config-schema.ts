@@ -250,7 +250,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   cleaner: z
     .strictObject({
-      concurrency: concurrency.default(8).describe('Deletions at the same time'),
+      concurrency: concurrency.default(4).describe('Deletions at the same time'),
       interval: duration(1_000, HOUR).default(MINUTE).describe('Between two passes'),
       dryRun: z.boolean().default(false).describe('Only log what would be removed'),
       allSigners: z.boolean().default(false).describe('Clean the CSRs of every signer, not just the kubelets'),
