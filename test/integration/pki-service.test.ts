@@ -10,6 +10,7 @@ import { buildCsrPem, testAuthority } from '../support/csr-builder.ts';
 import { csrBody, CSRS, removeCsrs, type SeenCsr, tokenClient, until } from '../support/crowd.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
 import { ISSUER, PkiEngine, ROLES } from '../../scripts/servers/pki-engine.ts';
+import { runProgram } from '../../scripts/servers/service.ts';
 import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
 const MOUNT = 'service-pki';
@@ -165,6 +166,22 @@ describe('the service with the PKI engine as its backend, on real servers', func
       await client.close();
     });
   }
+
+  it('doctor finds nothing wrong with the CA and the rights for it, and names a role that is missing', async () => {
+    const { adminKubeconfig } = running().controlPlane;
+    const args = ['doctor', '--config', running().service().configFile, '--kubeconfig', adminKubeconfig, '-o', 'json'];
+    const findings = async (): Promise<{ code: string; found: string }[]> => {
+      const { stdout } = await runProgram('kubelet-bootstrap', args);
+      const report = JSON.parse(stdout) as { findings: { code: string; found: string }[] };
+      return report.findings.filter(({ code }) => /^(SigningCa|VaultRightMissing|VaultUnusable)/.test(code));
+    };
+    expect(await findings()).to.deep.equal([]);
+    await engine.root('DELETE', `roles/${ROLES.get('serving')}`);
+    const [found, ...others] = await findings();
+    expect(others).to.deep.equal([]);
+    expect(found?.code).to.equal('SigningCaUnusable');
+    expect(found?.found).to.match(/RoleMissing: .*kubelet-serving/);
+  });
 
   it('a role that is wrong at the start: in readyz, log, Event and metric by name; held, and the other kinds are signed', async () => {
     const { controlPlane } = running();

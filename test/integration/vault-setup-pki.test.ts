@@ -1,9 +1,14 @@
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { parse, stringify } from 'yaml';
+import { findBinaries } from '../../scripts/servers/binaries.ts';
+import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { type CommandResult, runProgram } from '../../scripts/servers/service.ts';
+import { buildCsrPem, testAuthority } from '../support/csr-builder.ts';
 import { requireTokenCli } from '../support/token-cli.ts';
 
 const PKI = 'setup-pki';
@@ -67,5 +72,67 @@ describe('kubelet-bootstrap vault setup for the PKI engine, on a real OpenBao', 
       .and.not.match(/kubelet-serving +differs/);
     expect((await pkiSetup()).code).to.equal(0);
     expect((await pkiSetup('--check')).code).to.equal(0);
+  });
+
+  it('--import-ca takes a bundle, and --print prints commands that make the same', async () => {
+    const { root, address, caFile, rootToken } = cli().openBao;
+    await root('DELETE', `sys/mounts/${PKI}`);
+    const above = await testAuthority('P-256', { subject: 'CN=above' });
+    const ca = await testAuthority('P-256', { subject: 'CN=kubelets', issuer: above });
+    const file = join(cli().folder, 'bundle.pem');
+    writeFileSync(file, ca.certPem + above.certPem + ca.keyPem, { mode: 0o600 });
+    const imported = await pkiSetup('--import-ca', file);
+    expect(imported.code, imported.stderr).to.equal(0);
+    expect(await root('GET', `${PKI}/issuer/kubelets`)).to.have.nested.property(
+      'data.usage',
+      'issuing-certificates,read-only',
+    );
+    await root('DELETE', `sys/mounts/${PKI}`);
+    const { stdout } = await pkiSetup('--print', '--import-ca', file);
+    expect(stdout).not.to.contain('PRIVATE KEY');
+    const lines = stdout.split('\n').filter((line) => line.includes(PKI));
+    const script = join(cli().folder, 'setup-pki.sh');
+    writeFileSync(script, `set -eu\n${lines.filter((line) => line.startsWith('bao')).join('\n')}\n`);
+    const { bao } = await findBinaries(['bao']);
+    await promisify(execFile)('sh', [script], {
+      env: {
+        PATH: `${dirname(bao)}:${process.env['PATH']}`,
+        HOME: cli().folder,
+        BAO_ADDR: address,
+        BAO_CACERT: caFile,
+        BAO_TOKEN: rootToken,
+      },
+    });
+    const checked = await pkiSetup('--check');
+    expect(checked.code, checked.stdout).to.equal(0);
+  });
+
+  it('with its policy the service signs with the four roles as it has to, and can do nothing beside it', async () => {
+    const { root } = cli().openBao;
+    const created = await root('POST', 'auth/token/create', { policies: ['kubelet-bootstrap'], ttl: '5m' });
+    const { auth } = created as { auth: { client_token: string } };
+    const { openBao } = cli();
+    const client = new HttpsClient({
+      server: openBao.address,
+      ca: openBao.ca,
+      headers: { 'x-vault-token': auth.client_token },
+    });
+    const csr = buildCsrPem();
+    const body = { csr, ttl: '600s', exclude_cn_from_sans: true };
+    const at = `/v1/${PKI}/issuer/kubelets`;
+    const tries: readonly (readonly [string, string, object, number])[] = [
+      ['the way the service asks', `${at}/sign/kubelet-client`, body, 200],
+      ['without what keeps the name out', `${at}/sign/kubelet-client`, { csr, ttl: '600s' }, 403],
+      ['with the name let in', `${at}/sign/kubelet-client`, { ...body, exclude_cn_from_sans: false }, 403],
+      ['with names besides', `${at}/sign/kubelet-serving`, { ...body, alt_names: 'evil' }, 403],
+      ['as the CSR says', `${at}/sign-verbatim`, body, 403],
+      ['by the default issuer', `/v1/${PKI}/sign/kubelet-client`, body, 403],
+      ['with a key of its own making', `${at}/issue/kubelet-client`, { common_name: 'system:node:x' }, 403],
+      ['to change a role', `/v1/${PKI}/roles/kubelet-client`, {}, 403],
+    ];
+    for (const [what, path, sent, status] of tries) {
+      expect((await client.send('POST', path, sent)).status, what).to.equal(status);
+    }
+    await client.close();
   });
 });
