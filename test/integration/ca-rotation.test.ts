@@ -1,10 +1,13 @@
 /** README's "Rotating the CA" on real servers, step by step, and what is refused on the way. */
 import { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { after, before, beforeEach, describe, it } from 'mocha';
+import { writePair } from '../../scripts/servers/pki.ts';
 import { tokenClient, until } from '../support/crowd.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
 import { BUNDLE, requireRotation, type RotationScene } from '../support/rotation-scene.ts';
+import { testAuthority } from '../support/test-authority.ts';
 
 const NODES = ['rotated-1', 'rotated-2'];
 
@@ -150,6 +153,29 @@ describe('the rotation of a CA in Vault KV', function () {
     expect((await scene().reach('Finish')).cas[0]?.keyId).to.equal((await scene().standing()).cas[1]?.keyId);
     await done('--finish');
     for (const node of nodes) await node.renew();
+  });
+
+  it('takes an intermediate whose root is trusted, hands nodes its chain, and goes back when forced to', async () => {
+    const root = await testAuthority('P-256', { subject: 'CN=root' });
+    const below = await testAuthority('P-256', { subject: 'CN=below', issuer: root });
+    const dir = scene().supervisor.folder('intermediate');
+    const pair = { certificate: below.certPem + root.certPem, key: below.keyPem };
+    const certificate = writePair(dir, 'ca', pair);
+    await done('--certificate', certificate, '--key', join(dir, 'ca.key'));
+    await scene().reach('Trust');
+    scene().trust(root.certPem);
+    await scene().reach('SetTime');
+    await done('--sign-from', 'now');
+    const chain = await until('it signs', async () => {
+      const pem = (await nodes[0]?.renew())?.certificate;
+      return issuerOf(pem) === 'CN=below' && pem;
+    });
+    expect(chain.match(/BEGIN CERTIFICATE/g)).to.have.length(2);
+    expect(chain.endsWith(below.certPem)).to.equal(true);
+    await nodes[0]?.renewLease();
+    await refused('StillHeld', '--cancel');
+    const forced = await ca('rotate', '--cancel', '--force');
+    expect(`${forced.code},${forced.stderr}`).to.match(/^0,forced, although StillHeld: 1 node holds certificates/);
   });
 
   it('keeps a next CA out that cannot be used', async () => {
