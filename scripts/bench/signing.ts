@@ -61,7 +61,7 @@ try {
   const signer = pkiSigner({
     caller: engine.session,
     place: { mount: MOUNT, issuer: ISSUER, roles: ROLES },
-    canary: { longestMs: { client: DAY_MS, serving: DAY_MS }, dnsNames: ['canary'], ipAddresses: [] },
+    canary: () => ({ longestMs: { client: DAY_MS, serving: DAY_MS }, dnsNames: ['canary'], ipAddresses: [] }),
     clock: systemClock,
     refreshMs: 60_000,
     concurrency: AT_ONCE,

@@ -24,11 +24,11 @@ export function openAuthorities(config: () => Config, options: AuthoritiesOption
   // One stays as it is, with all that it has read, while only the other one changes.
   const current = whileSame<CaConfig, Authorities>(
     ({ next: _next, ...source }) => source,
-    (ca) => openSource(ca, config(), options),
+    (ca) => openSource(ca, config, options),
   );
   const next = whileSame<CaConfig, CertificateSigner | undefined>(
     ({ next: { from: _from, ...source } = {}, refresh }) => ({ source, refresh }),
-    ({ next: source }) => source && openSource(source, config(), options).current,
+    ({ next: source }) => source && openSource(source, config, options).current,
   );
   const now = (): Authorities => current(config().signer.ca);
   return {
@@ -53,7 +53,7 @@ export function caPaths({ signer }: Config): string[] {
 
 function openSource(
   { vaultPath, certificateFile = '', keyFile = '', pki }: CaSource,
-  config: Config,
+  config: () => Config,
   { clock, vault, log }: AuthoritiesOptions,
 ): Authorities {
   if (pki !== undefined && vault !== undefined) {
@@ -67,7 +67,7 @@ function openSource(
   return localAuthorities({
     source,
     clock,
-    refreshMs: config.signer.ca.refresh,
+    refreshMs: config().signer.ca.refresh,
     onProblem: (message) => log.warn({ source: source.describe() }, message),
   });
 }

@@ -29,7 +29,11 @@ export function caSide(
   inForce: ConfigInForce,
   vault: Vault | undefined,
 ): CaSide {
-  const current = (): Config => inForce.config;
+  // Of which kinds there are certificates needs a restart, whatever the file says by now.
+  const current = (): Config => {
+    const { serving, ...live } = inForce.config;
+    return { ...live, serving: { ...serving, enabled: config.serving.enabled } };
+  };
   const authorities = openAuthorities(current, { clock, vault, log });
   const watch = new CaWatch({
     authorities,

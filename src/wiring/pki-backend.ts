@@ -5,6 +5,7 @@ import { parseAddress } from '../policy/addresses.ts';
 import type { CertificateSigner, Log } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { VaultCaller } from '../vault/key-value.ts';
+import type { CanaryTerms } from '../vault/pki/canary.ts';
 import { pkiSigner } from '../vault/pki/signer.ts';
 import { longestLifetimes } from './longest-life.ts';
 
@@ -32,23 +33,26 @@ export function pkiRoles({ serving }: Config, { roles }: PkiConfig): ReadonlyMap
 
 /** The backend that signs with Vault's PKI engine; nothing is sent before it is first needed. */
 export function openPkiSigner(
-  config: Config,
+  config: () => Config,
   pki: PkiConfig,
   { caller, clock, log }: { readonly caller: VaultCaller; readonly clock: Clock; readonly log: Log },
 ): CertificateSigner {
   const { mount, issuer, servingNames, concurrency } = pki;
-  const [range = ''] = config.serving.addressRanges?.texts ?? [];
-  const address = parseAddress(range.split('/')[0] ?? '');
-  return pkiSigner({
-    caller,
-    place: { mount, issuer, roles: pkiRoles(config, pki) },
-    canary: {
-      longestMs: longestLifetimes(config),
+  const canary = (): CanaryTerms => {
+    const [range = ''] = config().serving.addressRanges?.texts ?? [];
+    const address = parseAddress(range.split('/')[0] ?? '');
+    return {
+      longestMs: longestLifetimes(config()),
       dnsNames: servingNames.slice(0, 1).map((glob) => glob.replaceAll('*', 'kubelet-bootstrap-canary')),
       ipAddresses: address === undefined ? [] : [address],
-    },
+    };
+  };
+  return pkiSigner({
+    caller,
+    place: { mount, issuer, roles: pkiRoles(config(), pki) },
+    canary,
     clock,
-    refreshMs: config.signer.ca.refresh,
+    refreshMs: config().signer.ca.refresh,
     concurrency,
     onProblem: (message) => log.warn({ source: `Vault PKI ${mount}/issuer/${issuer}` }, message),
   });

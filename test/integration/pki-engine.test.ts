@@ -36,11 +36,11 @@ describe('signing with the PKI engine of a real OpenBao', function () {
     pkiSigner({
       caller: engine().session,
       place: { mount: engine().mount, issuer, roles },
-      canary: {
+      canary: () => ({
         longestMs: { client: 24 * HOUR, serving: 24 * HOUR },
         dnsNames: ['kubelet-bootstrap-canary'],
         ipAddresses: [addressBytes('10.0.0.0')],
-      },
+      }),
       clock: { ...systemClock, now: () => systemClock.now() + clockMs },
       refreshMs: 3_600_000,
       concurrency: 8,

@@ -151,7 +151,7 @@ describe("certificates of every backend, beside kube-controller-manager's own", 
       'vault-pki': pkiSigner({
         caller: engine.session,
         place: { mount: MOUNT, issuer: ISSUER, roles: ROLES },
-        canary: { longestMs, dnsNames: ['canary'], ipAddresses: [] },
+        canary: () => ({ longestMs, dnsNames: ['canary'], ipAddresses: [] }),
         clock,
         refreshMs: 60_000,
         concurrency: 8,

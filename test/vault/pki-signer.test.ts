@@ -79,14 +79,16 @@ describe('vault/pki/signer', () => {
   let vault: FakePki;
   let signer: CertificateSigner;
   let problems: string[];
+  let longestMs: number;
   beforeEach(() => {
+    longestMs = 24 * HOUR;
     clock = new FakeClock();
     vault = new FakePki(() => authority, clock);
     problems = [];
     signer = pkiSigner({
       caller: vault,
       place: { mount: 'pki/nodes', issuer: 'kubelets', roles: ROLES },
-      canary: { longestMs: { client: 24 * HOUR, serving: 24 * HOUR }, dnsNames: ['canary'], ipAddresses: [] },
+      canary: () => ({ longestMs: { client: longestMs, serving: longestMs }, dnsNames: ['canary'], ipAddresses: [] }),
       clock,
       refreshMs: 60_000,
       concurrency: 2,
@@ -123,6 +125,14 @@ describe('vault/pki/signer', () => {
     await clock.advance(1_000);
     await signOne();
     expect(vault.signings).to.equal(8);
+  });
+
+  it('tries the roles with the longest lifetime that there is by then', async () => {
+    await signer.authority(never);
+    longestMs = 48 * HOUR;
+    await clock.advance(60_000);
+    await signer.authority(never);
+    expect(vault.calls.at(-1)?.body).to.include({ ttl: `${48 * 3600 - 300 - 30}s` });
   });
 
   it('has so many certificates made at a time as it was told, beside no canary', async () => {

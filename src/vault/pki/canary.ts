@@ -25,11 +25,14 @@ export interface Canary {
 
 const NODE_NAME = 'kubelet-bootstrap-canary';
 
-/** Makes canaries with a key of this process, whose private part nobody else ever has. */
-export function canaries(terms: CanaryTerms): (kind: CertificateKind, authority: Authority, now: number) => Canary {
+/** Makes canaries with a key of this process, whose private part nobody else ever has; `termsNow` is asked for each. */
+export function canaries(
+  termsNow: () => CanaryTerms,
+): (kind: CertificateKind, authority: Authority, now: number) => Canary {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const publicKeyDer = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   return (kind, authority, now) => {
+    const terms = termsNow();
     const usage = kind.startsWith('client') ? 'client' : 'serving';
     const plan: CertificatePlan = {
       nodeName: NODE_NAME,

@@ -28,7 +28,8 @@ export interface PkiPlace {
 export interface PkiSignerOptions {
   readonly caller: VaultCaller;
   readonly place: PkiPlace;
-  readonly canary: CanaryTerms;
+  /** Asked for each canary: lifetimes may change meanwhile. */
+  readonly canary: () => CanaryTerms;
   readonly clock: Clock;
   /** How long issuer and roles are used before they are looked at again. */
   readonly refreshMs: number;
