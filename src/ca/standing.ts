@@ -2,8 +2,8 @@
 import type { X509Certificate } from 'node:crypto';
 import { anchorsOf, inForce, isSameCa, readBundle } from '../pki/trust.ts';
 import type { Fact } from '../policy/facts.ts';
-import type { Authority } from '../ports.ts';
 import type { HeldCertificate, Holdings } from './holdings.ts';
+import { type CaReading, whyUnusable } from './reading.ts';
 import type { CaRole, Scheduled } from './schedule.ts';
 
 /** A CA, its part in a rotation, and what the cluster has of it. Times in ms since the epoch. */
@@ -26,9 +26,9 @@ export interface CaView {
 }
 
 export interface Standing {
-  /** Those that can be used, the one that signs first. */
+  /** Those that could be read, the one that signs first. */
   readonly cas: readonly CaView[];
-  /** The others, and why not. */
+  /** The others, and those that cannot do their part. */
   readonly unusable: readonly { readonly role: CaRole; readonly why: string }[];
   readonly holdings: Holdings;
   /** Life of the longest certificate that is signed, ms. */
@@ -38,7 +38,7 @@ export interface Standing {
 
 /** Brings together what was read. `clientCas`: PEM of those whose client certificates the API server trusts. */
 export function standingOf(input: {
-  readonly cas: readonly Scheduled<Fact<Authority>>[];
+  readonly cas: readonly Scheduled<CaReading>[];
   readonly clientCas: Fact<string>;
   readonly holdings: Holdings;
   readonly longestLifeMs: number;
@@ -65,7 +65,10 @@ export function standingOf(input: {
         held: holdings.certificates.filter(({ issuer }) => issuer === keyId),
       };
     }),
-    unusable: cas.flatMap(({ role, ca }) => (ca.known ? [] : [{ role, why: ca.why }])),
+    unusable: cas.flatMap(({ role, ca }) => {
+      const why = whyUnusable(role, ca);
+      return why === undefined ? [] : [{ role, why }];
+    }),
     holdings,
     longestLifeMs,
     now,

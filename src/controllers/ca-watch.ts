@@ -1,15 +1,11 @@
 import { bundleOf } from '../ca/bundle.ts';
+import { type CaReading, whyUnusable } from '../ca/reading.ts';
 import { type CaRole, schedule, type Scheduled } from '../ca/schedule.ts';
 import { warningsOf } from '../ca/warnings.ts';
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
 import type { Authorities, TrustBundle } from '../ca-ports.ts';
 import type { Authority, CertificateSigner, Log } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
-
-/** A CA as it could be read, or why it could not. */
-export type CaReading =
-  | { readonly known: true; readonly value: Authority }
-  | { readonly known: false; readonly why: string };
 
 /** Reads every CA there is. Throws when it cannot even be known which there are. */
 export async function readCas(
@@ -27,7 +23,8 @@ export async function readCas(
 
 async function readingOf(backend: CertificateSigner, signal: AbortSignal): Promise<CaReading> {
   try {
-    return { known: true, value: await backend.authority(signal) };
+    const value = await backend.authority(signal);
+    return { known: true, value, problem: await backend.problem(signal) };
   } catch (error) {
     if (!isRemote(error) && !(error instanceof RefusedError)) throw error;
     return { known: false, why: messageOf(error) };
@@ -73,7 +70,10 @@ export class CaWatch {
     const cas = await readCas(authorities, clock.now(), signal);
     const known = cas.flatMap(({ role, from, ca }) => (ca.known ? [{ role, from, ...ca.value }] : []));
     this.#ends = known.map(({ role, notAfter }) => ({ role, notAfter }));
-    const wrong = cas.flatMap(({ role, ca }) => (ca.known ? [] : [`the ${role} CA cannot be used: ${ca.why}`]));
+    const wrong = cas.flatMap(({ role, ca }) => {
+      const why = whyUnusable(role, ca);
+      return why === undefined ? [] : [`the ${role} CA cannot be used: ${why}`];
+    });
     this.#warn([...wrong, ...warningsOf(known, longestLifeMs(), clock.now())].join('; '));
     this.#tell(known);
     await this.#publish(

@@ -194,6 +194,7 @@ export class Signer {
       now: this.#options.clock.now(),
       lifetimeMs: this.#options.lifetime(usage, nodeName, poolOfNode(csr, facts)),
       requestedSeconds: csr.expirationSeconds,
+      authorityNotBefore: authority.notBefore,
       authorityNotAfter: authority.notAfter,
       onEarlyEnd: this.#options.onEarlyEnd(),
     });

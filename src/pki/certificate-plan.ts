@@ -42,7 +42,7 @@ const SHORT_LIVED_MS = 8 * 60 * 60 * 1000;
  * and `signer`): backdated 5 minutes, `requestedSeconds` (`spec.expirationSeconds`) up to the configured lifetime, never
  * beyond the CA. All times in ms since the epoch.
  *
- * Throws RefusedError `AuthorityUnusable` when the CA has expired, and with `onEarlyEnd` 'refuse' `AuthorityEndsFirst`
+ * Throws RefusedError `AuthorityUnusable` when the CA has expired or is not valid yet, and with `onEarlyEnd` 'refuse' `AuthorityEndsFirst`
  * when it ends before the certificate would.
  */
 export function planValidity(input: {
@@ -50,14 +50,22 @@ export function planValidity(input: {
   readonly lifetimeMs: number;
   readonly requestedSeconds: number | undefined;
   readonly authorityNotAfter: number;
+  /** Of a CA that may have been made for later; nobody accepts what it has signed before. */
+  readonly authorityNotBefore?: number;
   /** For a CA that ends before the certificate would; 'shorten' is kube-controller-manager's way. */
   readonly onEarlyEnd?: 'shorten' | 'refuse';
 }): Validity {
-  const { now, lifetimeMs, requestedSeconds, authorityNotAfter, onEarlyEnd } = input;
+  const { now, lifetimeMs, requestedSeconds, authorityNotAfter, authorityNotBefore = now, onEarlyEnd } = input;
   if (now >= authorityNotAfter) {
     throw new RefusedError(
       'AuthorityUnusable',
       `the CA certificate expired at ${new Date(authorityNotAfter).toISOString()}`,
+    );
+  }
+  if (now < authorityNotBefore) {
+    throw new RefusedError(
+      'AuthorityUnusable',
+      `the CA certificate is not valid before ${new Date(authorityNotBefore).toISOString()}`,
     );
   }
   const lifetime = Math.min(requestedSeconds === undefined ? lifetimeMs : requestedSeconds * 1000, lifetimeMs);

@@ -85,6 +85,22 @@ describe('controllers/ca-watch', () => {
     expect(lines.filter((line) => line === said)).to.have.length(1);
   });
 
+  it('says what the next one cannot sign, and publishes it all the same', async () => {
+    withNext({ ...backendOf(second), problem: () => Promise.resolve('role s: RoleMissing') }, clock.now() + DAY);
+    await watch.look(never);
+    expect(published).to.equal(first.certPem + second.certPem);
+    expect(lines).to.include('the next CA cannot be used: role s: RoleMissing');
+    await clock.advance(2 * DAY);
+    authorities = {
+      current: { ...backendOf(first), problem: () => Promise.resolve('role s: RoleMissing') },
+      next: authorities.next,
+    };
+    withNext(backendOf(second), clock.now() - DAY);
+    lines.length = 0;
+    await watch.look(never);
+    expect(lines.join()).not.to.include('cannot be used');
+  });
+
   it('leaves everything as it is when Vault is away, and goes on when it is back', async () => {
     published = second.certPem;
     const { next } = authorities;

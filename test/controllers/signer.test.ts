@@ -240,6 +240,23 @@ describe('controllers/signer', () => {
       expect(world.csrs.conditionsOf(serving.name)).to.deep.equal(['Approved ByHand']);
     });
 
+    it('whose CA is not valid yet signs nothing before its time', async () => {
+      const begins = { at: 0 };
+      world = await World.make({
+        backend: (real) => ({
+          ...real,
+          authority: async (signal) => ({ ...(await real.authority(signal)), notBefore: begins.at }),
+        }),
+      });
+      begins.at = world.clock.now() + 60_000;
+      const csr = world.approveByHand(world.addCsr());
+      expect(await failureOf(world.signer.reconcile(csr.name, never))).to.include({ code: 'AuthorityUnusable' });
+      expect(issues()).to.deep.equal([]);
+      await world.clock.advance(60_000);
+      await world.signer.reconcile(csr.name, never);
+      expect(issues()).to.have.length(1);
+    });
+
     it('whose CA ends first shortens, or holds what it may not shorten, and only that', async () => {
       world = await World.make({
         backend: (real) => ({

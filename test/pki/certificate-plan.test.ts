@@ -72,6 +72,14 @@ describe('pki/certificate-plan: validity', () => {
   it('ends with a CA that is in its last second', () => {
     expect(planValidity({ ...base, now: NOW + 500, authorityNotAfter: NOW + 1000 }).notAfter).to.equal(NOW + 1000);
   });
+  it('plans with a CA that is valid from now on', () => {
+    expect(planValidity({ ...base, authorityNotBefore: NOW })).to.deep.equal(planValidity(base));
+  });
+  it('refuses with AuthorityUnusable when the CA is valid from the next moment on', () => {
+    expect(() => planValidity({ ...base, authorityNotBefore: NOW + 1 }))
+      .to.throw(RefusedError, /the CA certificate is not valid before 2026/)
+      .with.property('code', 'AuthorityUnusable');
+  });
   for (const [name, authorityNotAfter] of [
     ['expires now', NOW],
     ['expired a second ago', NOW - 1000],
