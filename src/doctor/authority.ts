@@ -1,5 +1,6 @@
 /** The CA that is signed with, against those whose client certificates the API server trusts. */
 import type { X509Certificate } from 'node:crypto';
+import { endsSoon } from '../ca/warnings.ts';
 import { listed, quote } from '../pki/quote.ts';
 import { anchorsOf, inForce, readBundle } from '../pki/trust.ts';
 import type { Fact } from '../policy/facts.ts';
@@ -7,7 +8,6 @@ import { type Finding, finding, notChecked, whenKnown } from './finding.ts';
 import type { SigningCa } from './observations.ts';
 
 const DAY_MS = 24 * 3_600_000;
-const SOON_MS = 30 * DAY_MS;
 const SIGNING = 'CA that is signed with';
 
 export interface AuthorityInput {
@@ -30,23 +30,26 @@ export function checkAuthority({ signingCa, clientCas, longestLifeMs, now }: Aut
       clientCas === undefined
         ? []
         : whenKnown('authority', 'extension-apiserver-authentication', clientCas, (bundle) =>
-            checkTrust(ca.certificatePem, bundle, now),
+            checkTrust(ca, bundle, now),
           );
     return [...trust, ...checkEnd(ca, longestLifeMs, now)];
   });
 }
 
-/** Key identifier of the CA that is signed with, hex; '' where there is none. */
-export function keyIdOf(signingCa: Fact<SigningCa | { readonly problem: string }> | undefined): string {
-  return signingCa?.known !== true || 'problem' in signingCa.value ? '' : signingCa.value.keyId;
+/** Key identifiers, hex, of the CAs that certificates may be of; empty where that is not known. */
+export function keyIdsOf(signingCa: Fact<SigningCa | { readonly problem: string }> | undefined): readonly string[] {
+  if (signingCa?.known !== true || 'problem' in signingCa.value || signingCa.value.keyId === '') return [];
+  const { keyId, others } = signingCa.value;
+  return [keyId, ...others.map((other) => other.keyId)];
 }
 
-function checkTrust(signing: string, bundle: string, now: number): readonly Finding[] {
-  const chain = readBundle(signing);
+function checkTrust({ certificatePem, others: rotated }: SigningCa, bundle: string, now: number): readonly Finding[] {
+  const chain = readBundle(certificatePem);
   const trusted = inForce(bundle, now);
   if (chain.length === 0) return [notChecked('authority', SIGNING, 'its certificate cannot be read')];
   const anchors = anchorsOf(chain, trusted);
-  const others = trusted.filter((anchor) => !anchors.includes(anchor)).map(nameOf);
+  const own = new Set([...anchors, ...rotated.flatMap((ca) => anchorsOf(readBundle(ca.certificatePem), trusted))]);
+  const others = trusted.filter((anchor) => !own.has(anchor)).map(nameOf);
   const mend = 'Add it to the file of --client-ca-file, or sign with a CA that is there.';
   const found =
     trusted.length === 0
@@ -60,8 +63,8 @@ function checkTrust(signing: string, bundle: string, now: number): readonly Find
   ];
 }
 
-function checkEnd({ notAfter }: SigningCa, longestLifeMs: number, now: number): readonly Finding[] {
-  if (notAfter - now > Math.max(SOON_MS, longestLifeMs)) return [];
+function checkEnd({ notAfter, others }: SigningCa, longestLifeMs: number, now: number): readonly Finding[] {
+  if (others.some(({ takesOver }) => takesOver) || !endsSoon({ notAfter }, longestLifeMs, now)) return [];
   const days = Math.floor((notAfter - now) / DAY_MS);
   const mend = 'Begin with `kubelet-bootstrap ca rotate`: README, "Rotating the CA".';
   const found = `ends at ${new Date(notAfter).toISOString()}, in ${days} days; no certificate outlives it`;

@@ -1,6 +1,6 @@
 /** All checks over all that was observed. */
 import { accessCell, checkAccess } from './access-matrix.ts';
-import { checkAuthority, keyIdOf } from './authority.ts';
+import { checkAuthority, keyIdsOf } from './authority.ts';
 import { checkClock } from './clock.ts';
 import { checkConfig } from './config-breadth.ts';
 import { CHECKS, type Finding, finding, type Severity, whenKnown } from './finding.ts';
@@ -52,7 +52,7 @@ function checkCluster({ setUp, serviceUser, signingCa, now }: Observations, clus
       bindings: cluster.access.some((row) => accessCell(row, 'approval') !== 'no'),
       approves,
       signs,
-      caKeyId: keyIdOf(signingCa),
+      caKeyIds: keyIdsOf(signingCa),
       longestLifeMs: setUp.longestLifeMs,
       now: cluster.clock.known ? cluster.clock.value.server : now,
     }),

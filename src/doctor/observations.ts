@@ -51,6 +51,13 @@ export interface SigningCa {
   /** Its subjectKeyIdentifier, hex; '' where it has none. */
   readonly keyId: string;
   readonly notAfter: number;
+  /** The one before or after it, while one follows the other. */
+  readonly others: readonly OtherCa[];
+}
+
+/** As `SigningCa`. `takesOver`: it signs from a time on that is set. */
+export interface OtherCa extends Pick<SigningCa, 'certificatePem' | 'keyId'> {
+  readonly takesOver: boolean;
 }
 
 /** What was read through the API server; what it did not tell is unknown, with the reason. */

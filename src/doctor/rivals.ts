@@ -19,8 +19,8 @@ export interface RivalInput {
   readonly approves: boolean;
   /** The same of signing. */
   readonly signs: boolean;
-  /** Key identifier of the CA that is signed with, hex; '' where it is not known. */
-  readonly caKeyId: string;
+  /** Key identifiers, hex, of the CAs that certificates may be of; empty where that is not known. */
+  readonly caKeyIds: readonly string[];
   /** In ms. */
   readonly longestLifeMs: number;
   /** The API server's time where it is known, ms since the epoch. */
@@ -133,9 +133,9 @@ const byControllerManager = ({ type, reason, message }: Condition): boolean =>
 const failedByControllerManager = ({ type, reason }: Condition): boolean =>
   type === 'Failed' && reason === 'SignerValidationFailure';
 
-function otherSigners({ caKeyId, longestLifeMs }: RivalInput, csrs: readonly Csr[]): readonly Finding[] {
+function otherSigners({ caKeyIds, longestLifeMs }: RivalInput, csrs: readonly Csr[]): readonly Finding[] {
   const isForeign = ({ certificate }: Csr): boolean =>
-    certificate !== undefined && caKeyId !== '' && certificate.issuer !== caKeyId;
+    certificate !== undefined && caKeyIds.length > 0 && !caKeyIds.includes(certificate.issuer);
   const isLong = ({ certificate, createdAt }: Csr): boolean =>
     certificate !== undefined && certificate.notAfter - createdAt > longestLifeMs + LIFE_SLACK_MS;
   const mend =

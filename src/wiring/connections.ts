@@ -2,13 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
-import { rotatingSigner } from '../controllers/rotating-signer.ts';
 import { TokenDesk } from '../controllers/token-desk.ts';
 import { allOrEveryProblem, ConfigError, messageOf } from '../errors.ts';
 import { type Cluster, connectCluster, connectWithToken } from '../kubernetes/kubeconfig.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
 import type { ApiCall, Transport } from '../kubernetes/transport.ts';
-import type { CertificateSigner, Log, Telemetry } from '../ports.ts';
+import type { Log, Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type BootstrapToken, drawToken } from '../tokens/bootstrap-token.ts';
 import { VaultSession } from '../vault/auth.ts';
@@ -17,7 +16,6 @@ import { KeyValue } from '../vault/key-value.ts';
 import { appRole, givenToken, jwtLogin, kubernetesLogin, type LoginMethod, tokenFile } from '../vault/login-methods.ts';
 import type { VaultProblem } from '../vault/problems.ts';
 import { VaultTokenPublications } from '../vault/token-publications.ts';
-import { openAuthorities } from './authorities.ts';
 
 /** What tells the outside of calls. */
 export interface CallObservers {
@@ -107,14 +105,6 @@ function loginMethod({ auth }: NonNullable<Config['vault']>, clock: Clock): Logi
     case 'jwt':
       return jwtLogin(auth);
   }
-}
-
-/** Signs with the CA of this config whose time it is; each is loaded when it is first needed. */
-export function openSigner(config: Config, clock: Clock, vault: Vault | undefined, log: Log): CertificateSigner {
-  return rotatingSigner(
-    openAuthorities(() => config, { clock, vault, log }),
-    clock,
-  );
 }
 
 /** Issues and revokes tokens. Throws ConfigError when it is not known which CA nodes are to trust. */

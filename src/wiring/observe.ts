@@ -1,5 +1,8 @@
 /** Reads all that `doctor` looks at. What cannot be read is unknown, with the reason; nothing is written. */
+import type { Authorities } from '../ca-ports.ts';
 import { breadthOf, type Config, policyOf, runningControllers } from '../config.ts';
+import { readCas } from '../controllers/ca-watch.ts';
+import { rotatingSigner } from '../controllers/rotating-signer.ts';
 import { type AccessClass, accessClasses, accessQuestions, type AccessRow } from '../doctor/access-matrix.ts';
 import type { ClusterView, NodeStanding, Observations, SetUp, SigningCa } from '../doctor/observations.ts';
 import {
@@ -20,7 +23,7 @@ import { stateMaps } from '../kubernetes/state-maps.ts';
 import { readClientCas, readControllerManager, readRbac, whoAmI } from '../kubernetes/survey.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import type { Fact } from '../policy/facts.ts';
-import { type CertificateSigner, type Csr, KUBELET_SIGNERS } from '../ports.ts';
+import { type Authority, type Csr, KUBELET_SIGNERS } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { readCapabilities } from '../vault/capabilities.ts';
 import { caPaths } from './authorities.ts';
@@ -36,18 +39,18 @@ export interface ObserveOptions {
   readonly vault: Vault | undefined;
   /** Whether `vault` uses an admin's token in the place of the service's login. */
   readonly vaultLogin: VaultView['login'];
-  /** Who signs, where this config does. */
-  readonly signer: CertificateSigner | undefined;
+  /** Those that sign, where this config does. */
+  readonly authorities: Authorities | undefined;
   /** User name of the service's account. */
   readonly serviceUser: string;
 }
 
 /** Reads everything at once. Throws the reason of `signal` when it is aborted. */
 export async function observe(options: ObserveOptions, signal: AbortSignal): Promise<Observations> {
-  const { config, clock, serviceUser } = options;
+  const { config, clock, serviceUser, authorities } = options;
   const [cluster, signingCa, vault] = await Promise.all([
     observeCluster(options, signal),
-    options.signer === undefined ? undefined : observeSigningCa(options.signer, signal),
+    authorities === undefined ? undefined : observeSigningCa(authorities, clock, signal),
     options.vault === undefined ? undefined : observeVault(options, options.vault, signal),
   ]);
   return { now: clock.now(), setUp: setUpOf(config), serviceUser, cluster, signingCa, vault };
@@ -156,14 +159,22 @@ const EMPTY = new Uint8Array();
 const NOT_HERE = new Set<unknown>(['ENOENT', 'EACCES']);
 
 async function observeSigningCa(
-  signer: CertificateSigner,
+  authorities: Authorities,
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<Fact<SigningCa | { readonly problem: string }>> {
+  const signer = rotatingSigner(authorities, clock);
   try {
-    const { certificatePem, notAfter, subjectKeyId = EMPTY } = await signer.authority(signal);
+    const { notAfter, ...signing } = await signer.authority(signal);
     const problem = await signer.problem(signal);
     if (problem !== undefined) return { known: true, value: { problem } };
-    return { known: true, value: { certificatePem, notAfter, keyId: Buffer.from(subjectKeyId).toString('hex') } };
+    const cas = await readCas(authorities, clock.now(), signal);
+    const others = cas.flatMap(({ role, from, ca }) =>
+      role === 'signing' || !ca.known
+        ? []
+        : [{ ...identityOf(ca.value), takesOver: role === 'next' && from !== undefined }],
+    );
+    return { known: true, value: { ...identityOf(signing), notAfter, others } };
   } catch (error) {
     signal.throwIfAborted();
     if (isUnusable(error)) {
@@ -171,6 +182,13 @@ async function observeSigningCa(
     }
     return factOf(Promise.reject(error), signal);
   }
+}
+
+function identityOf({
+  certificatePem,
+  subjectKeyId = EMPTY,
+}: Pick<Authority, 'certificatePem' | 'subjectKeyId'>): Pick<SigningCa, 'certificatePem' | 'keyId'> {
+  return { certificatePem, keyId: Buffer.from(subjectKeyId).toString('hex') };
 }
 
 /** Whether a CA could be looked at and is of no use. */

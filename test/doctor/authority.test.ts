@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
-import { type AuthorityInput, checkAuthority, keyIdOf } from '../../src/doctor/authority.ts';
+import { type AuthorityInput, checkAuthority, keyIdsOf } from '../../src/doctor/authority.ts';
+import type { OtherCa } from '../../src/doctor/observations.ts';
 import { testAuthority, type TestAuthority } from '../support/test-authority.ts';
 
 const DAY = 24 * 3_600_000;
@@ -35,7 +36,7 @@ describe('doctor/authority', () => {
     change: Partial<AuthorityInput> = {},
   ): ReturnType<typeof checkAuthority> {
     return checkAuthority({
-      signingCa: { known: true, value: { certificatePem: signing, keyId: '', notAfter: NOW + 31 * DAY } },
+      signingCa: { known: true, value: { certificatePem: signing, keyId: '', notAfter: NOW + 31 * DAY, others: [] } },
       clientCas: { known: true, value: bundle },
       longestLifeMs: 7 * DAY,
       now: NOW,
@@ -82,9 +83,12 @@ describe('doctor/authority', () => {
     expect(found.map(({ code, found }) => [code, found])).to.deep.equal([['OtherClientCas', '"CN=other"']]);
   });
 
-  const ends = (inDays: number, lifeDays: number): string[] =>
+  const ends = (inDays: number, lifeDays: number, others: readonly OtherCa[] = []): string[] =>
     codesOf(root.certPem, root.certPem, {
-      signingCa: { known: true, value: { certificatePem: root.certPem, keyId: '', notAfter: NOW + inDays * DAY + 1 } },
+      signingCa: {
+        known: true,
+        value: { certificatePem: root.certPem, keyId: '', notAfter: NOW + inDays * DAY + 1, others },
+      },
       longestLifeMs: lifeDays * DAY,
     });
 
@@ -93,6 +97,22 @@ describe('doctor/authority', () => {
     expect(ends(29, 7)).to.deep.equal(['SigningCaEndsSoon']);
     expect(ends(365, 365)).to.deep.equal([]);
     expect(ends(364, 365)).to.deep.equal(['SigningCaEndsSoon']);
+  });
+
+  it('warns no more once the next one has its time', () => {
+    const next = { certificatePem: other.certPem, keyId: 'cd34' };
+    expect(ends(29, 7, [{ ...next, takesOver: false }])).to.deep.equal(['SigningCaEndsSoon']);
+    expect(ends(29, 7, [{ ...next, takesOver: true }])).to.deep.equal([]);
+  });
+
+  it('takes the CA before or after it for no stranger', () => {
+    const others = [{ certificatePem: other.certPem, keyId: 'cd34', takesOver: false }];
+    const signingCa = {
+      known: true,
+      value: { certificatePem: root.certPem, keyId: 'ab12', notAfter: NOW + 31 * DAY, others },
+    } as const;
+    expect(codesOf(root.certPem + other.certPem, root.certPem, { signingCa })).to.deep.equal([]);
+    expect(keyIdsOf(signingCa)).to.deep.equal(['ab12', 'cd34']);
   });
 
   it('says that there is no CA, or why it cannot be looked at', () => {
@@ -104,10 +124,12 @@ describe('doctor/authority', () => {
     expect(codesOf('', root.certPem, { clientCas: undefined })).to.deep.equal([]);
   });
 
-  it('knows the key identifier of the CA where there is one', () => {
-    expect(keyIdOf({ known: true, value: { certificatePem: '', keyId: 'ab12', notAfter: 0 } })).to.equal('ab12');
-    expect(keyIdOf(undefined)).to.equal('');
-    expect(keyIdOf({ known: true, value: { problem: '' } })).to.equal('');
-    expect(keyIdOf({ known: false, why: '' })).to.equal('');
+  it('knows the key identifiers of the CAs where there are any', () => {
+    expect(
+      keyIdsOf({ known: true, value: { certificatePem: '', keyId: 'ab12', notAfter: 0, others: [] } }),
+    ).to.deep.equal(['ab12']);
+    expect(keyIdsOf(undefined)).to.deep.equal([]);
+    expect(keyIdsOf({ known: true, value: { problem: '' } })).to.deep.equal([]);
+    expect(keyIdsOf({ known: false, why: '' })).to.deep.equal([]);
   });
 });

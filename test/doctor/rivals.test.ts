@@ -69,7 +69,7 @@ function input(change: Partial<RivalInput> = {}): RivalInput {
     bindings: true,
     approves: true,
     signs: true,
-    caKeyId: CA,
+    caKeyIds: [CA],
     longestLifeMs: 24 * HOUR,
     now: NOW,
     ...change,
@@ -161,8 +161,13 @@ describe('doctor/rivals', () => {
       'are not from the CA of the config: 1 CSR, the newest csr-1 (client)',
     ],
     [
+      'nobody, while one CA follows another',
+      { ...seen(csr({ certificate: { issuer: 'cd34', notAfter: NOW } })), caKeyIds: [CA, 'cd34'] },
+      [],
+    ],
+    [
       'nobody, where the CA of the config is not known',
-      { ...seen(csr({ certificate: { issuer: 'cd34', notAfter: NOW } })), caKeyId: '' },
+      { ...seen(csr({ certificate: { issuer: 'cd34', notAfter: NOW } })), caKeyIds: [] },
       [],
     ],
     [

@@ -3,7 +3,8 @@ import { examine } from '../../doctor/examine.ts';
 import { worstOf } from '../../doctor/finding.ts';
 import { UsageError } from '../../errors.ts';
 import { systemClock } from '../../runtime/clock.ts';
-import { openCluster, openSigner, openVault, UNOBSERVED } from '../../wiring/connections.ts';
+import { openAuthorities } from '../../wiring/authorities.ts';
+import { openCluster, openVault, UNOBSERVED } from '../../wiring/connections.ts';
 import { observe } from '../../wiring/observe.ts';
 import { examinationAsJson, examinationAsText } from '../doctor-output.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -42,7 +43,7 @@ export async function doctor(flags: DoctorFlags, io: Io): Promise<number> {
         transport,
         vault,
         vaultLogin: given === undefined ? 'service' : 'given',
-        signer: signs ? openSigner(config, systemClock, vault, SILENT) : undefined,
+        authorities: signs ? openAuthorities(() => config, { clock: systemClock, vault, log: SILENT }) : undefined,
         serviceUser,
       },
       io.interrupted,
