@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, it } from 'mocha';
@@ -349,4 +349,18 @@ describe('fetch-bootstrap-token', function () {
       expect(existsSync(machine.kubeconfig)).to.equal(false);
     });
   }
+
+  it('leaves no process behind on SIGTERM while it starts one', async function () {
+    // Less than what it would wait for otherwise; the run has not ended before its last process has.
+    this.timeout(20_000);
+    await fakeVault(() => ({ status: 500, headers: { 'Retry-After': '30' } }));
+    const starts = '  sleep "$(seconds "$1")" &\n';
+    const signals = readFileSync(SCRIPT, 'utf8').replace(starts, () => `  [ "$1" -lt 30000 ] || kill "$$"\n${starts}`);
+    const script = machine.file('signals-itself', signals);
+    chmodSync(script, 0o700);
+    const run = machine.run({}, script);
+    await run.said(/attempt 1: /);
+    expect(await run.ended).to.equal(143);
+    expect(machine.written()).to.deep.equal([]);
+  });
 });

@@ -29,7 +29,8 @@ export interface Machine {
   file(name: string, content: string): string;
   /** What the script left in the folder of the bootstrap kubeconfig and in its working directory. */
   written(): string[];
-  run(env?: NodeJS.ProcessEnv): FetchRun;
+  /** `script`: instead of the one in the repository. */
+  run(env?: NodeJS.ProcessEnv, script?: string): FetchRun;
   remove(): void;
 }
 
@@ -59,17 +60,17 @@ export function newMachine(node: string): Machine {
     settings,
     file,
     written: () => Object.values(folders).flatMap((folder) => readdirSync(folder)),
-    run: (env = {}) => {
+    run: (env = {}, script = join(CLOUD_INIT, 'fetch-bootstrap-token')) => {
       const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
       const config = file('fetch.env', lines.join(''));
-      return startFetch(config, { ...process.env, RUNTIME_DIRECTORY: folders.run, ...env });
+      return startFetch(script, config, { ...process.env, RUNTIME_DIRECTORY: folders.run, ...env });
     },
     remove: () => rmSync(dir, { recursive: true }),
   };
 }
 
-function startFetch(config: string, env: NodeJS.ProcessEnv): FetchRun {
-  const child = spawn(join(CLOUD_INIT, 'fetch-bootstrap-token'), [config], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+function startFetch(script: string, config: string, env: NodeJS.ProcessEnv): FetchRun {
+  const child = spawn(script, [config], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let over = false;
   const waiting = new Set<() => void>();
