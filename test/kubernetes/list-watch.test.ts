@@ -4,8 +4,10 @@ import { describe, it } from 'mocha';
 import { RemoteError } from '../../src/errors.ts';
 import { listWatch } from '../../src/kubernetes/list-watch.ts';
 import { objectAt, textAt } from '../../src/kubernetes/wire.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 import type { ListWatch, WatchEvent } from '../../src/runtime/informer.ts';
 import { failureOf } from '../controllers/world.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { json, status } from '../support/fault-apiserver.ts';
 import { never, TransportFixture } from './fixture.ts';
 
@@ -20,7 +22,7 @@ function line(type: string, name: string, resourceVersion: string): string {
 describe('kubernetes/list-watch', () => {
   const fixture = new TransportFixture();
 
-  function source(options: { timeoutMs?: number } = {}): ListWatch<Item> {
+  function source(options: { timeoutMs?: number; clock?: Clock } = {}): ListWatch<Item> {
     return listWatch<Item>({
       transport: fixture.transport(options),
       resource: 'things',
@@ -255,14 +257,21 @@ describe('kubernetes/list-watch', () => {
     });
 
     it('may be quiet for longer than a call may take', async () => {
+      const clock = new FakeClock();
+      let end = (): void => {};
       fixture.server.answer = (_request, response) => {
         response.writeHead(200);
-        response.flushHeaders();
-        setTimeout(() => response.end(line('ADDED', 'a', '11')), 1_200);
+        response.write(line('ADDED', 'a', '11'));
+        end = () => response.end(line('ADDED', 'b', '12'));
       };
       const events: WatchEvent<Item>[] = [];
-      for await (const event of source({ timeoutMs: 1_000 }).watch('10', 300, never)) events.push(event);
-      expect(events).to.have.length(1);
+      for await (const event of source({ timeoutMs: 1_000, clock }).watch('10', 300, never)) {
+        events.push(event);
+        await clock.advance(60_000);
+        end();
+        end = () => {};
+      }
+      expect(events).to.have.length(2);
     });
 
     it('ends at once when it is aborted, and closes its connection', async () => {

@@ -78,7 +78,7 @@ describe('kubernetes/transport', () => {
       ['get', 'things', '404'],
       ['get', 'things', 'none'],
     ]);
-    expect(fixture.calls.every(({ seconds }) => seconds >= 0 && seconds < 5)).to.equal(true);
+    expect(fixture.calls.every(({ seconds }) => seconds >= 0 && seconds < 60)).to.equal(true);
   });
 
   describe('makes of', () => {

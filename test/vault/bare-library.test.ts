@@ -35,9 +35,9 @@ describe('node-vault, bare and wrapped', () => {
   const bare = (options: nodeVault.VaultOptions = {}): nodeVault.client =>
     nodeVault({ endpoint: server.address, token: TOKEN, ...options });
   const method = (client: nodeVault.client, name: string): Method => (Reflect.get(client, name) as Method).bind(client);
-  const wrapped = (address = server.address, ca?: string): VaultClient => {
+  const wrapped = (address = server.address, ca?: string, timeoutMs = 20_000): VaultClient => {
     const readCa = ca === undefined ? undefined : () => Promise.resolve(ca);
-    const client = new VaultClient({ address, clock: systemClock, timeoutMs: 500, readCa });
+    const client = new VaultClient({ address, clock: systemClock, timeoutMs, readCa });
     cleanUps.push(() => client.close());
     return client;
   };
@@ -232,7 +232,8 @@ describe('node-vault, bare and wrapped', () => {
         () => 'answered',
         () => 'ended',
       );
-    expect(await failureOf(wrapped().call(writeAt({}, 'a'), TOKEN, never))).to.include({ why: 'no-answer-in-time' });
+    expect(await failureOf(wrapped(server.address, undefined, 500).call(writeAt({}, 'a'), TOKEN, never))) //
+      .to.include({ why: 'no-answer-in-time' });
     expect(await Promise.race([hanging, Promise.resolve('still waiting')])).to.equal('still waiting');
     await server.close();
     await hanging;

@@ -29,7 +29,7 @@ export function sessionFixture(): () => SessionFixture {
     const clock = new ManualClock();
     const dir = await mkdtemp(join(tmpdir(), 'vault-auth-'));
     const open = (method: LoginMethod): VaultSession => {
-      const client = new VaultClient({ address: server.address, clock, timeoutMs: 2_000 });
+      const client = new VaultClient({ address: server.address, clock, timeoutMs: 20_000 });
       const session = new VaultSession({ client, method, clock, random: () => 0.5 });
       opened.push({ session, client });
       return session;
