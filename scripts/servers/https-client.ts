@@ -31,7 +31,7 @@ export class HttpsClient {
     });
   }
 
-  /** Answers whatever status the server gave; throws only when there was no answer within 10 s. */
+  /** Answers whatever status the server gave; throws only when there was no answer within 30 s. */
   async send(
     method: Dispatcher.HttpMethod,
     path: string,
@@ -41,7 +41,7 @@ export class HttpsClient {
     const answer = await request(new URL(path, this.#access.server), {
       method,
       dispatcher: this.#agent,
-      headersTimeout: 10_000,
+      headersTimeout: 30_000,
       headers: { ...this.#access.headers, ...(body === undefined ? {} : { 'content-type': type }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });

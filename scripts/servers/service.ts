@@ -120,7 +120,8 @@ export async function startService(
   supervisor.onStop(() => Promise.resolve(tellSaid({ program: options.name, stdout: logOf(started), stderr: '' })));
   const opsUrl = `http://${listen}`;
   const get = async (path: string): Promise<{ status: number; body: string }> => {
-    const answer = await fetch(opsUrl + path);
+    // The server ends an idle connection; a busy client would find that out only with its next request.
+    const answer = await fetch(opsUrl + path, { headers: { connection: 'close' } });
     return { status: answer.status, body: await answer.text() };
   };
   await supervisor.ready(started, async () => (await get(untilReady ? '/readyz' : '/livez')).status === 200);
@@ -132,6 +133,7 @@ export async function startService(
     lines: () =>
       logOf(started)
         .split('\n')
+        .slice(0, -1)
         .filter((line) => line.startsWith('{') && line.endsWith('}'))
         .map((line) => JSON.parse(line) as LogLine),
     ops: get,

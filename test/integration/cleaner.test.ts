@@ -145,7 +145,7 @@ describe('the cleaner on the real API server', function () {
     const { admin, adminKubeconfig } = running().controlPlane;
     const { transport } = connectCluster(adminKubeconfig, {
       clock: systemClock,
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       connections: 1,
       onCall: () => {},
     });

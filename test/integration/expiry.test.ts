@@ -189,9 +189,11 @@ describe('what expires, on a real API server and a real OpenBao', function () {
     await until('the API service has its Event', async () =>
       (await eventsOf('APIService', 'v1.metrics.example.org')).some(({ reason }) => reason === 'ExpiresVerySoon'),
     );
-    expect((await eventsOf('ValidatingWebhookConfiguration', 'garbage')).map(({ reason }) => reason)).to.deep.equal([
-      'TrustUnusable',
-    ]);
+    const garbage = await until('the webhook has one', async () => {
+      const events = await eventsOf('ValidatingWebhookConfiguration', 'garbage');
+      return events.length > 0 && events;
+    });
+    expect(garbage.map(({ reason }) => reason)).to.deep.equal(['TrustUnusable']);
     expect(await eventsOf('MutatingWebhookConfiguration', 'rotated'), 'one good CA is enough').to.deep.equal([]);
     expect(await service.metric('kubelet_bootstrap_expiry_things', { level: 'critical' })).to.equal(1);
     expect(await service.metric('kubelet_bootstrap_expiry_things', { level: 'unreadable' })).to.equal(0);

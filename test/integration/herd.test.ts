@@ -44,7 +44,7 @@ describe('a herd of machines that boot at once, with a real OpenBao', function (
 
   it('gets each its own token from a Vault that limits their rate', async () => {
     await bao.root('POST', 'sys/quotas/config', { enable_rate_limit_response_headers: true });
-    await bao.root('POST', 'sys/quotas/rate-limit/herd', { rate: 50, interval: '1s', path: 'auth/herd' });
+    await bao.root('POST', 'sys/quotas/rate-limit/herd', { rate: 20, interval: '1s', path: 'auth/herd' });
     try {
       const { succeeded, failures, retries } = await bootHerd({ ...boot, bao, nodes, scripts: 2 });
       expect(failures).to.deep.equal([]);

@@ -26,7 +26,7 @@ describe('the Kubernetes adapter on a real API server', function () {
   const controlPlane = requireControlPlane();
   let transport: Transport;
   before(() => {
-    const options = { clock: systemClock, timeoutMs: 10_000, connections: 8, onCall: () => {} };
+    const options = { clock: systemClock, timeoutMs: 30_000, connections: 8, onCall: () => {} };
     ({ transport } = connectCluster(controlPlane().adminKubeconfig, options));
   });
   after(async () => {

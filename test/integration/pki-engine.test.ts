@@ -16,7 +16,7 @@ const HOUR = 3_600_000;
 const never = new AbortController().signal;
 
 describe('signing with the PKI engine of a real OpenBao', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let root: TestAuthority;
   let ca: TestAuthority;
   const engine = requirePkiEngine(
@@ -174,11 +174,12 @@ describe('signing with the PKI engine of a real OpenBao', function () {
   });
 
   it('a clock of Vault that is ahead or behind: by a quarter of a minute fine, by more named', async () => {
+    // Vault reads its clock when the call has arrived, which may be seconds later.
     for (const [ms, fault] of [
       [-15_000, undefined],
       [15_000, undefined],
-      [-90_000, /ClocksDiffer: .* by 90 s/],
-      [90_000, /ClocksDiffer: .* by -90 s/],
+      [-90_000, /ClocksDiffer: .* by 9\d s/],
+      [90_000, /ClocksDiffer: .* by -(90|8\d) s/],
     ] as const) {
       clockMs = ms;
       const found = await newSigner().problem(never);

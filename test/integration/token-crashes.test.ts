@@ -41,7 +41,7 @@ describe('tokens on the real API server and OpenBao, cut short at every single c
   let count = 0;
 
   before(() => {
-    const options = { clock: systemClock, timeoutMs: 10_000, connections: 8, onCall: () => {} };
+    const options = { clock: systemClock, timeoutMs: 30_000, connections: 8, onCall: () => {} };
     ({ transport } = connectCluster(controlPlane().adminKubeconfig, options));
     shelf = tokenShelf(controlPlane(), real.bao, '', MOUNT);
   });

@@ -50,7 +50,7 @@ describe('the Vault adapter on a real OpenBao, for long', function () {
       const policy = `path "${MOUNT}/*" { capabilities = ["create", "update", "read", "list", "delete"] }`;
       await bao.root('POST', inside('sys/policies/acl/team'), { policy });
       const role = inside('auth/approle/role/service');
-      await bao.root('POST', role, { token_policies: 'team', token_ttl: '2s', token_max_ttl: '1m' });
+      await bao.root('POST', role, { token_policies: 'team', token_ttl: '6s', token_max_ttl: '1m' });
       const roleId = (await bao.root('GET', `${role}/role-id`)) as { data: { role_id: string } };
       const secretId = (await bao.root('POST', `${role}/secret-id`, {})) as { data: { secret_id: string } };
       const [roleIdFile, secretIdFile] = [join(vault.dir, 'team-role'), join(vault.dir, 'team-secret')];
