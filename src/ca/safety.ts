@@ -9,6 +9,7 @@ export type ObjectionCode =
   | 'NextNotUsable'
   | 'NextNotTrusted'
   | 'NextNotValidThen'
+  | 'SigningEndsBefore'
   | 'NoPrevious'
   | 'PreviousNotReadable'
   | 'SigningNotTrusted'
@@ -44,7 +45,14 @@ export function againstSigning(standing: Standing, from: number): Objection[] {
   if (next === undefined) return [not('NoNext', 'there is no next CA that does not sign yet', false)];
   const valid = from >= next.notBefore && from < next.notAfter;
   const times = `the next CA is valid from ${at(next.notBefore)} to ${at(next.notAfter)}`;
-  return [...(valid ? [] : [not('NextNotValidThen', times, false)]), ...againstTrusting(next, 'NextNotTrusted')];
+  const signing = caOf(standing, 'signing');
+  const lasts = signing === undefined || from <= Math.max(signing.notAfter, standing.now);
+  const gap = `nothing can be signed from ${at(signing?.notAfter ?? 0)}, when the CA that signs ends, to ${at(from)}`;
+  return [
+    ...(valid ? [] : [not('NextNotValidThen', times, false)]),
+    ...(lasts ? [] : [not('SigningEndsBefore', gap)]),
+    ...againstTrusting(next, 'NextNotTrusted'),
+  ];
 }
 
 /** Against taking the next CA away, or going back to the first one when the next signs already. */

@@ -57,6 +57,7 @@ describe('ca/safety', () => {
     ['whether it does is not known', { stage: 'next', fresh: UNKNOWN }, ['TrustNotKnown']],
     ['it is not valid yet', { stage: 'next', fresh: { notBefore: NOW + 1 } }, ['NextNotValidThen']],
     ['it is over by then', { stage: 'next', fresh: { notAfter: NOW } }, ['NextNotValidThen']],
+    ['the one that signs has ended before', { stage: 'next', old: { notAfter: NOW - 1 } }, []],
     ['it cannot be used', { stage: 'next', unusable: [{ role: 'next', why: 'no fit' }] }, ['NextNotUsable']],
     ['there is none', { stage: 'alone' }, ['NoNext']],
     ['it signs already', { stage: 'begun' }, ['NoNext']],
@@ -66,6 +67,12 @@ describe('ca/safety', () => {
       expect(codes(againstSigning(standing(scene), NOW))).to.deep.equal(expected);
     });
   }
+
+  it('does not let the next CA sign so late that nothing can be signed in between', () => {
+    const scene = standing({ stage: 'next', old: { notAfter: NOW + DAY } });
+    expect(codes(againstSigning(scene, NOW + DAY))).to.deep.equal([]);
+    expect(codes(againstSigning(scene, NOW + DAY + 1))).to.deep.equal(['SigningEndsBefore']);
+  });
 
   const CANCELLING: Rows = [
     ['the next one has not signed', { stage: 'next' }, []],
