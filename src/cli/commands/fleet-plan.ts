@@ -1,4 +1,5 @@
 /** `kubelet-bootstrap fleet plan`: which renewals are ahead, and what outage the fleet survives. */
+import { hasBegun } from '../../ca/schedule.ts';
 import { type Config, longestLifetime } from '../../config.ts';
 import { RefusedError, UsageError } from '../../errors.ts';
 import { allPages } from '../../kubernetes/list-watch.ts';
@@ -61,7 +62,7 @@ export async function fleetPlan(flags: FleetPlanFlags, io: Io): Promise<void> {
       plan: planFleet({ now, records, isThere: (node) => there.has(node), lifetimes, hours, joining }),
       lifetimes: outlooks,
       joining: joining.nodes,
-      backend: backendOf(config),
+      backend: backendOf(config, now),
       signerRate,
       unrecorded: nodes.filter(({ name }) => !stored.has(name)).length,
       unreadable: stored.size - records.length,
@@ -80,10 +81,11 @@ function lifetimesOf(config: Config): Lifetimes {
   };
 }
 
-function backendOf({ signer }: Config): Backend | undefined {
-  if (signer.ca.pki !== undefined) return 'vault-pki';
-  if (signer.ca.vaultPath !== undefined) return 'vault-kv';
-  return signer.ca.certificateFile === undefined ? undefined : 'files';
+function backendOf({ signer: { ca } }: Config, now: number): Backend | undefined {
+  const { pki, vaultPath, certificateFile } = ca.next !== undefined && hasBegun(ca.next.from, now) ? ca.next : ca;
+  if (pki !== undefined) return 'vault-pki';
+  if (vaultPath !== undefined) return 'vault-kv';
+  return certificateFile === undefined ? undefined : 'files';
 }
 
 /** Of all nodes, then of each pool that has a lifetime of its own. */
