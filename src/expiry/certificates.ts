@@ -1,5 +1,6 @@
 /** When certificates end: of a bundle that is trusted, and of a chain that is shown. */
 import { X509Certificate } from 'node:crypto';
+import { CERTIFICATE_BLOCK } from '../pki/pem.ts';
 import { plain, type Reading, timeText } from './thing.ts';
 
 /** What is kept of a certificate. Times are in ms since the epoch. */
@@ -21,7 +22,6 @@ export interface Pem {
   readonly garbage: number;
 }
 
-const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 /** Bounds the work that one text can cause; a bundle of all public CAs has about 150. */
 const MOST_BLOCKS = 500;
 const MARK_LENGTH = 8;
@@ -32,7 +32,7 @@ const SKEW_MS = 5 * 60_000;
 export function readPem(text: string): Pem {
   const certificates: Certificate[] = [];
   let blocks = 0;
-  for (const [block] of text.matchAll(BLOCK)) {
+  for (const [block] of text.matchAll(CERTIFICATE_BLOCK)) {
     blocks += 1;
     if (blocks > MOST_BLOCKS) break;
     const certificate = readBlock(block);

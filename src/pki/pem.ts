@@ -3,6 +3,9 @@ import { quote } from './quote.ts';
 /** The DER of a PEM block, or what is wrong with the text. */
 export type PemReading = { readonly der: Uint8Array } | { readonly problem: string };
 
+/** A certificate in text that may hold anything besides. */
+export const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
 const BASE64_LINE = /^[A-Za-z0-9+/]+={0,2}$/;
 const BEGIN_LINE = /^-----BEGIN ([^\n]*)-----$/;
 

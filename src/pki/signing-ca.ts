@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { messageOf, RefusedError } from '../errors.ts';
 import { type AuthorityFields, readAuthorityCertificate } from './authority-certificate.ts';
-import { formatPem } from './pem.ts';
+import { CERTIFICATE_BLOCK, formatPem } from './pem.ts';
 import { checkStrictDer } from './strict-der.ts';
 
 /** The certificate of a CA that may sign now. */
@@ -16,8 +16,6 @@ export interface SigningCa {
   /** PEM that follows a leaf: the same, and '' for a root. */
   readonly chainPem: string;
 }
-
-const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
  * Reads the first certificate of a PEM text, which must be that of a CA that may sign certificates and has not expired

@@ -1,12 +1,11 @@
 /** Which certificates a bundle of trusted CAs vouches for. Nothing here throws. */
 import { X509Certificate } from 'node:crypto';
+import { CERTIFICATE_BLOCK } from './pem.ts';
 import { isIssuedBy } from './signing-ca.ts';
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** Every certificate that can be read; text around them is usual in such files. */
 export function readBundle(text: string): X509Certificate[] {
-  return (text.match(CERTIFICATE) ?? []).flatMap((block) => {
+  return (text.match(CERTIFICATE_BLOCK) ?? []).flatMap((block) => {
     try {
       return [new X509Certificate(block)];
     } catch {
