@@ -15,8 +15,7 @@ import type { Transport } from '../kubernetes/transport.ts';
 import type { Store } from '../ports.ts';
 import { addressSide } from '../wiring/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
-
-const SILENT = { debug: (): void => {}, info: (): void => {}, warn: (): void => {}, error: (): void => {} };
+import { SILENT } from './servers.ts';
 
 /** The facts as they are now; nothing is written. Throws RemoteError for what cannot be read. */
 export async function clusterFacts(config: Config, transport: Transport, signal: AbortSignal): Promise<FactGatherer> {

@@ -4,13 +4,14 @@ import type { TokenDesk } from '../controllers/token-desk.ts';
 import { RefusedError, UsageError } from '../errors.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
 import type { Transport } from '../kubernetes/transport.ts';
-import type { Log, Telemetry } from '../ports.ts';
+import type { Telemetry } from '../ports.ts';
 import type { TokenSecrets } from '../token-ports.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { isTokenId } from '../tokens/bootstrap-token.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';
 import { openCluster, openTokenDesk, openVault, UNOBSERVED, type Vault } from '../wiring/connections.ts';
 import type { Io } from './io.ts';
+import { SILENT } from './servers.ts';
 
 export interface Office {
   readonly config: Config;
@@ -20,7 +21,6 @@ export interface Office {
   readonly transport: Transport;
 }
 
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const UNCOUNTED: Telemetry = {
   decided: () => {},
   issued: () => {},

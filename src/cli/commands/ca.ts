@@ -18,13 +18,13 @@ import { systemClock } from '../../runtime/clock.ts';
 import { formatDuration, parseDuration } from '../../runtime/duration.ts';
 import { parseTime } from '../../tokens/token-secret.ts';
 import { type CaEntry, type CaPair, VaultCaPair } from '../../vault/ca-pair.ts';
-import { type CaStandingOptions, observeRotation } from '../../wiring/ca-standing.ts';
-import { openCluster, openVault, UNOBSERVED } from '../../wiring/connections.ts';
+import { observeRotation } from '../../wiring/ca-standing.ts';
 import { objectionAsText, standingAsJson, standingAsText } from '../ca-output.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { formatJson, formatOption } from '../output.ts';
-import { loadConfig, type SharedFlags } from '../settings.ts';
+import { withServers } from '../servers.ts';
+import type { SharedFlags } from '../settings.ts';
 
 export interface CaStatusFlags extends SharedFlags {
   readonly output: string;
@@ -48,7 +48,6 @@ const EXIT_OF: Readonly<Record<Urgency, number>> = {
   due: EXIT_CODES.ailing,
   urgent: EXIT_CODES.sick,
 };
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const BACKDATE_MS = 5 * 60_000;
 
 /** Prints the CAs, who still holds certificates of which, and the next step. Writes nothing. Answers the exit code. */
@@ -210,22 +209,4 @@ function byHand(action: Action, config: Config): string {
     cancel: ['Take signer.ca.next out of the config.'],
   };
   return `${steps[action].join('\n')} The service reads it within 10 s. Then:\n${afterwards(action, config, 'the place')}`;
-}
-
-async function withServers(
-  flags: SharedFlags,
-  io: Io,
-  work: (servers: CaStandingOptions) => Promise<number>,
-): Promise<number> {
-  const config = await loadConfig(flags, io);
-  const { transport } = openCluster(config, systemClock, UNOBSERVED);
-  const given = io.env['VAULT_TOKEN'] === '' ? undefined : io.env['VAULT_TOKEN'];
-  const vault =
-    config.vault === undefined ? undefined : await openVault(config, systemClock, UNOBSERVED, { token: given });
-  try {
-    return await work({ config, clock: systemClock, transport, vault, log: SILENT });
-  } finally {
-    vault?.session.stop();
-    await transport.close();
-  }
 }
