@@ -1,6 +1,6 @@
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { CONTROLLERS, type ConfigShape, configSchema, type ControllerName } from './config-schema.ts';
+import { CONTROLLERS, type ConfigShape, configSchema, type ControllerName } from './config/schema.ts';
 import { ConfigError, type ConfigProblem, messageOf } from './errors.ts';
 import type { AddressRanges } from './policy/addresses.ts';
 import { admitsAnyName, coversHalf } from './policy/breadth.ts';

@@ -9,11 +9,11 @@ interface Layer {
 }
 
 const PURE = ['policy', 'pki', 'tokens', 'nodes', 'expiry', 'ca'];
-const INNER = [...PURE, 'ports', 'ca-ports', 'token-ports', 'errors'];
+const INNER = [...PURE, 'ports', 'errors'];
 /** Pure as well, over what was gathered; nothing of the service depends on it. */
 const DOCTOR = 'doctor';
 const ADAPTERS = ['kubernetes', 'vault', 'local-ca'];
-const SERVICE = [...INNER, ...ADAPTERS, 'config', 'config-changes', 'controllers', 'runtime', 'ops'];
+const SERVICE = [...INNER, ...ADAPTERS, 'config', 'controllers', 'runtime', 'ops'];
 const PURE_PACKAGES = ['node:crypto', 'node:net', '@peculiar/'];
 
 /** DESIGN section 3: what each layer may import. What is not named here is not allowed. */
@@ -21,17 +21,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   'bootstrap-token': { layers: ['main'], packages: [] },
   main: { layers: ['cli'], packages: ['node:path', 'node:readline'] },
   cli: {
-    layers: [...SERVICE, 'app', 'wiring', 'config-schema', DOCTOR],
+    layers: [...SERVICE, 'app', 'wiring', DOCTOR],
     packages: ['commander', 'yaml', 'node:fs', 'node:path'],
   },
   app: { layers: [...SERVICE, 'wiring'], packages: [] },
   wiring: { layers: [...SERVICE, DOCTOR], packages: ['node:crypto', 'node:fs'] },
-  config: { layers: ['config-schema', 'policy', 'tokens', 'errors'], packages: ['yaml', 'zod'] },
-  'config-changes': { layers: ['config'], packages: [] },
-  'config-schema': { layers: ['config-ca', 'config-expiry', 'config-values', 'policy', 'tokens'], packages: ['zod'] },
-  'config-ca': { layers: ['config-values'], packages: ['zod'] },
-  'config-expiry': { layers: ['config-values'], packages: ['zod'] },
-  'config-values': { layers: ['policy', 'runtime', 'tokens'], packages: ['re2js', 'zod', 'node:net'] },
+  config: { layers: ['policy', 'runtime', 'tokens', 'errors'], packages: ['re2js', 'yaml', 'zod', 'node:net'] },
   controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto'] },
   ops: { layers: [...INNER, 'runtime'], packages: ['pino', 'prom-client', 'node:http', 'node:net'] },
   kubernetes: {
@@ -51,9 +46,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   expiry: { layers: INNER, packages: PURE_PACKAGES },
   ca: { layers: INNER, packages: PURE_PACKAGES },
   doctor: { layers: INNER, packages: PURE_PACKAGES },
-  'token-ports': { layers: ['tokens'], packages: [] },
   ports: { layers: ['pki', 'tokens', 'nodes', 'expiry'], packages: [] },
-  'ca-ports': { layers: ['ports'], packages: [] },
   errors: { layers: [], packages: [] },
 };
 

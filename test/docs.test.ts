@@ -10,7 +10,7 @@ import { EXIT_CODES, EXIT_MEANINGS } from '../src/cli/exit-codes.ts';
 import type { Io } from '../src/cli/io.ts';
 import { serviceProgram, tokenProgram } from '../src/cli/program.ts';
 import { RUN_OPTIONS, SHARED_OPTIONS, VAULT_ENVIRONMENT } from '../src/cli/settings.ts';
-import { configSchema } from '../src/config-schema.ts';
+import { configSchema } from '../src/config/schema.ts';
 import { policyOf, readConfig } from '../src/config.ts';
 import { CHECKS as DOCTOR_CHECKS, FINDINGS, NOT_CHECKED } from '../src/doctor/finding.ts';
 import { STEPS } from '../src/ca/next-step.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Config, type ConfigOverrides, readConfig } from '../config.ts';
 import { ConfigError, messageOf } from '../errors.ts';
-import { CONTROLLERS } from '../config-schema.ts';
+import { CONTROLLERS } from '../config/schema.ts';
 import type { Io } from './io.ts';
 
 export const DEFAULT_CONFIG = '/etc/kubelet-bootstrap/config.yaml';

@@ -1,6 +1,6 @@
 /** What `bootstrap-token verify` looks at. */
 import { messageOf } from '../errors.ts';
-import type { PublicationState, PublishedToken } from '../token-ports.ts';
+import type { PublicationState, PublishedToken } from '../ports/tokens.ts';
 import { BOOTSTRAPPERS_GROUP, describeBinding } from '../tokens/binding.ts';
 import { isUsable } from '../tokens/rotation.ts';
 import { formatTime, type TokenRecord } from '../tokens/token-secret.ts';

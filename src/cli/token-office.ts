@@ -5,7 +5,7 @@ import { RefusedError, UsageError } from '../errors.ts';
 import { tokenSecrets } from '../kubernetes/token-secrets.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import type { Telemetry } from '../ports.ts';
-import type { TokenSecrets } from '../token-ports.ts';
+import type { TokenSecrets } from '../ports/tokens.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { isTokenId } from '../tokens/bootstrap-token.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';

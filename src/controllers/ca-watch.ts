@@ -3,7 +3,7 @@ import { type CaReading, whyUnusable } from '../ca/reading.ts';
 import { type CaRole, schedule, type Scheduled } from '../ca/schedule.ts';
 import { warningsOf } from '../ca/warnings.ts';
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
-import type { Authorities, TrustBundle } from '../ca-ports.ts';
+import type { Authorities, TrustBundle } from '../ports/ca.ts';
 import type { Authority, CertificateSigner, Log } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import type { Log, Store, Telemetry } from '../ports.ts';
-import type { TokenPublications } from '../token-ports.ts';
+import type { TokenPublications } from '../ports/tokens.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { planRotation } from '../tokens/rotation.ts';
 import { type TokenRecord, vaultPathOfBinding } from '../tokens/token-secret.ts';

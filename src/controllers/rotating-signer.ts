@@ -1,5 +1,5 @@
 import { hasBegun } from '../ca/schedule.ts';
-import type { Authorities } from '../ca-ports.ts';
+import type { Authorities } from '../ports/ca.ts';
 import type { CertificateSigner } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 

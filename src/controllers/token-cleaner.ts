@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import type { Log, Store, Telemetry } from '../ports.ts';
-import type { TokenPublications, TokenSecrets } from '../token-ports.ts';
+import type { TokenPublications, TokenSecrets } from '../ports/tokens.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { isUsable } from '../tokens/rotation.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';

@@ -1,6 +1,6 @@
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
 import type { Log, Telemetry } from '../ports.ts';
-import type { PublishedToken, TokenPublications, TokenSecrets } from '../token-ports.ts';
+import type { PublishedToken, TokenPublications, TokenSecrets } from '../ports/tokens.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
 import { clockOff } from './clock-off.ts';
 import { type Binding, describeBinding } from '../tokens/binding.ts';

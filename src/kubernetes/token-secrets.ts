@@ -1,5 +1,5 @@
 import { isRemote } from '../errors.ts';
-import type { TokenSecrets } from '../token-ports.ts';
+import type { TokenSecrets } from '../ports/tokens.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 import {
   formatTime,

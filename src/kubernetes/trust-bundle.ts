@@ -1,5 +1,5 @@
 import { isRemote } from '../errors.ts';
-import type { TrustBundle } from '../ca-ports.ts';
+import type { TrustBundle } from '../ports/ca.ts';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../tokens/token-secret.ts';
 import { configMapKey } from './cluster-addresses.ts';
 import type { Transport } from './transport.ts';

@@ -4,7 +4,7 @@ import { hasBegun } from '../ca/schedule.ts';
 import { messageOf, RefusedError } from '../errors.ts';
 import type { CertificatePlan } from '../pki/certificate-plan.ts';
 import { formatPem } from '../pki/pem.ts';
-import type { Authorities } from '../ca-ports.ts';
+import type { Authorities } from '../ports/ca.ts';
 import type { CertificateSigner } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { refreshed } from '../runtime/refreshed.ts';

@@ -1,4 +1,4 @@
-import type { PublicationState } from '../token-ports.ts';
+import type { PublicationState } from '../ports/tokens.ts';
 import type { TokenRecord } from './token-secret.ts';
 
 /** What the minter does next for one pool. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { RemoteError, isRemote } from '../errors.ts';
-import type { PublicationState, PublishedToken, TokenPublications } from '../token-ports.ts';
+import type { PublicationState, PublishedToken, TokenPublications } from '../ports/tokens.ts';
 import { parseToken } from '../tokens/bootstrap-token.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { KeyValue, KvEntry, KvMetadata, KvMetadataSettings, Wrapped } from './key-value.ts';

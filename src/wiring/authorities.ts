@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import { pairFromFiles } from '../local-ca/files.ts';
 import { localAuthorities } from '../local-ca/signer.ts';
-import type { Authorities } from '../ca-ports.ts';
+import type { Authorities } from '../ports/ca.ts';
 import type { CertificateSigner, Log } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { VaultCaPair } from '../vault/ca-pair.ts';

@@ -1,5 +1,5 @@
 /** The CAs of the running service: who signs, and what is published of them. */
-import type { Authorities } from '../ca-ports.ts';
+import type { Authorities } from '../ports/ca.ts';
 import type { Config } from '../config.ts';
 import { CaWatch } from '../controllers/ca-watch.ts';
 import { rotatingSigner } from '../controllers/rotating-signer.ts';

@@ -1,7 +1,7 @@
 /** Everything with an end that this config can see, for the service and for `expiry`. */
 import { readFile } from 'node:fs/promises';
 import { type Config, runningControllers } from '../config.ts';
-import type { Authorities } from '../ca-ports.ts';
+import type { Authorities } from '../ports/ca.ts';
 import { type CaRole, schedule } from '../ca/schedule.ts';
 import { messageOf } from '../errors.ts';
 import { ExpiryWatch } from '../controllers/expiry-watch.ts';

@@ -1,5 +1,5 @@
 /** Reads all that `doctor` looks at. What cannot be read is unknown, with the reason; nothing is written. */
-import type { Authorities } from '../ca-ports.ts';
+import type { Authorities } from '../ports/ca.ts';
 import { breadthOf, type Config, policyOf, runningControllers } from '../config.ts';
 import { readCas } from '../controllers/ca-watch.ts';
 import { rotatingSigner } from '../controllers/rotating-signer.ts';

@@ -1,6 +1,6 @@
 /** The config in force: the one that the service was started with, with what could be taken from its file since. */
 import { type Config, policyOf } from '../config.ts';
-import { changedKeys, isLive } from '../config-changes.ts';
+import { changedKeys, isLive } from '../config/changes.ts';
 import { messageOf } from '../errors.ts';
 import type { PolicyConfig } from '../policy/policy-config.ts';
 import type { Part } from '../runtime/lifecycle.ts';

@@ -3,7 +3,7 @@ import { before, beforeEach, describe, it } from 'mocha';
 import { CaWatch } from '../../src/controllers/ca-watch.ts';
 import { RefusedError, RemoteError } from '../../src/errors.ts';
 import { localSigner } from '../../src/local-ca/signer.ts';
-import type { Authorities } from '../../src/ca-ports.ts';
+import type { Authorities } from '../../src/ports/ca.ts';
 import type { CertificateSigner, Log } from '../../src/ports.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testAuthority, type TestAuthority } from '../support/test-authority.ts';

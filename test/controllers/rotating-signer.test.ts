@@ -3,7 +3,7 @@ import { before, beforeEach, describe, it } from 'mocha';
 import { rotatingSigner } from '../../src/controllers/rotating-signer.ts';
 import { RefusedError } from '../../src/errors.ts';
 import { localSigner } from '../../src/local-ca/signer.ts';
-import type { NextSigner } from '../../src/ca-ports.ts';
+import type { NextSigner } from '../../src/ports/ca.ts';
 import type { CertificateSigner } from '../../src/ports.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testAuthority, type TestAuthority } from '../support/test-authority.ts';

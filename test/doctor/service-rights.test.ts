@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { parseAllDocuments } from 'yaml';
-import { CONTROLLERS } from '../../src/config-schema.ts';
+import { CONTROLLERS } from '../../src/config/schema.ts';
 import {
   attributesOf,
   checkServiceRights,

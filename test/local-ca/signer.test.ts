@@ -10,7 +10,7 @@ import type { PairTexts } from '../../src/local-ca/pair.ts';
 import { localAuthorities, type SourceTexts } from '../../src/local-ca/signer.ts';
 import { checkAgainstPlan } from '../../src/pki/certificate-check.ts';
 import type { CertificatePlan } from '../../src/pki/certificate-plan.ts';
-import type { Authorities } from '../../src/ca-ports.ts';
+import type { Authorities } from '../../src/ports/ca.ts';
 import type { CertificateSigner } from '../../src/ports.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { systemClock } from '../../src/runtime/clock.ts';

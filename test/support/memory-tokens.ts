@@ -1,5 +1,5 @@
 /** The ports for tokens in memory, with the semantics of the real ones. */
-import type { PublicationState, PublishedToken, TokenPublications, TokenSecrets } from '../../src/token-ports.ts';
+import type { PublicationState, PublishedToken, TokenPublications, TokenSecrets } from '../../src/ports/tokens.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import {
   formatTime,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import type { PublicationState } from '../../src/token-ports.ts';
+import type { PublicationState } from '../../src/ports/tokens.ts';
 import { planRotation, type RotationInput, type RotationStep } from '../../src/tokens/rotation.ts';
 import type { TokenRecord } from '../../src/tokens/token-secret.ts';
 

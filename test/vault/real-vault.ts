@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before } from 'mocha';
 import type { OpenBao } from '../../scripts/servers/openbao.ts';
-import type { PublishedToken } from '../../src/token-ports.ts';
+import type { PublishedToken } from '../../src/ports/tokens.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { VaultSession } from '../../src/vault/auth.ts';
 import { type VaultCall, VaultClient, type VaultClientOptions, type VaultReply } from '../../src/vault/client.ts';

@@ -2,7 +2,7 @@
 import type { Config } from '../../config.ts';
 import { isRemote, messageOf, RefusedError } from '../../errors.ts';
 import { whoAmI } from '../../kubernetes/survey.ts';
-import type { TokenPublications } from '../../token-ports.ts';
+import type { TokenPublications } from '../../ports/tokens.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { formatToken } from '../../tokens/bootstrap-token.ts';
 import { openClusterAs, UNOBSERVED } from '../../wiring/connections.ts';

@@ -1,5 +1,5 @@
 /** What differs between two configs, and what of it can be put in force without a restart. */
-import type { Config } from './config.ts';
+import type { Config } from '../config.ts';
 
 /** Keys that decisions read anew each time; `*` stands for the name of a pool. */
 const LIVE: readonly RegExp[] = [

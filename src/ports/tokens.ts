@@ -1,5 +1,5 @@
 /** What the controllers need from the two places where tokens stand. */
-import type { TokenRecord, TokenSecretParts } from './tokens/token-secret.ts';
+import type { TokenRecord, TokenSecretParts } from '../tokens/token-secret.ts';
 
 /** The bootstrap-token Secrets in kube-system. */
 export interface TokenSecrets {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readConfig } from '../src/config.ts';
-import { ConfigError } from '../src/errors.ts';
-import { LEAST, pathsOf, problemsOf, withValues } from './support/config-text.ts';
+import { readConfig } from '../../src/config.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { LEAST, pathsOf, problemsOf, withValues } from '../support/config-text.ts';
 
 describe('config: problems', () => {
   it('are told all at once, each with the path of its key', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readConfig } from '../src/config.ts';
-import { LEAST, problemsOf, withValues } from './support/config-text.ts';
+import { readConfig } from '../../src/config.ts';
+import { LEAST, problemsOf, withValues } from '../support/config-text.ts';
 
 describe('config: expiry', () => {
   it('has defaults, and is on', () => {

@@ -1,6 +1,6 @@
 /** The keys that say what certificates are signed with. */
 import { z } from 'zod';
-import { concurrency, duration, file, pathSegment, pathSegments, time } from './config-values.ts';
+import { concurrency, duration, file, pathSegment, pathSegments, time } from './values.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -2,10 +2,10 @@
 import { isIP } from 'node:net';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
-import { parseRanges } from './policy/addresses.ts';
-import { formatDuration, parseDuration } from './runtime/duration.ts';
-import { isNodeName, isPoolName } from './tokens/binding.ts';
-import { parseTime } from './tokens/token-secret.ts';
+import { parseRanges } from '../policy/addresses.ts';
+import { formatDuration, parseDuration } from '../runtime/duration.ts';
+import { isNodeName, isPoolName } from '../tokens/binding.ts';
+import { parseTime } from '../tokens/token-secret.ts';
 
 const DURATION_WANTED = 'must be a duration such as 90s, 15m or 1h30m';
 

@@ -1,6 +1,6 @@
 /** The section `expiry` of the config file. */
 import { z } from 'zod';
-import { dnsLabel, duration, file } from './config-values.ts';
+import { dnsLabel, duration, file } from './values.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,14 +1,14 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { readConfig } from '../src/config.ts';
-import { changedKeys, isLive } from '../src/config-changes.ts';
-import { withValues } from './support/config-text.ts';
+import { readConfig } from '../../src/config.ts';
+import { changedKeys, isLive } from '../../src/config/changes.ts';
+import { withValues } from '../support/config-text.ts';
 
 const BASE = { pools: { workers: { nodeNames: 'worker-.*' } } };
 const read = (changes: Readonly<Record<string, unknown>> = {}): ReturnType<typeof readConfig> =>
   readConfig('config.yaml', withValues({ ...BASE, ...changes }));
 
-describe('config-changes', () => {
+describe('config/changes', () => {
   for (const [what, changes, keys, live] of [
     ['nothing', {}, [], true],
     ['a pattern', { 'pools.workers.nodeNames': 'w-.*' }, ['pools.workers.nodeNames'], true],

@@ -1,7 +1,7 @@
 /** Every key of the config file with its line of help; the README's table is made of these and held against them. */
 import { z } from 'zod';
-import { ca } from './config-ca.ts';
-import { expirySection } from './config-expiry.ts';
+import { ca } from './ca.ts';
+import { expirySection } from './expiry.ts';
 import {
   concurrency,
   dnsLabel,
@@ -15,8 +15,8 @@ import {
   pattern,
   ranges,
   time,
-} from './config-values.ts';
-import { parseRanges } from './policy/addresses.ts';
+} from './values.ts';
+import { parseRanges } from '../policy/addresses.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,5 +1,5 @@
 /** What is needed from outside while one CA follows another. */
-import type { CertificateSigner } from './ports.ts';
+import type { CertificateSigner } from '../ports.ts';
 
 /** A CA that follows another one. */
 export interface NextSigner {
