@@ -62,7 +62,7 @@ describe('VaultSession', () => {
     await tokenUsed(session);
     server.renewedLease = 1_000;
     clock.advance(2_600_000);
-    await until(() => server.logins === 2, 'there is a second login');
+    await until(() => server.logins === 2 && clock.timers === 1, 'there is a second login');
     expect(await tokenUsed(session)).to.equal('s.login-2');
     expect(server.renewals).to.equal(1);
   });
@@ -71,7 +71,7 @@ describe('VaultSession', () => {
     await tokenUsed(open(role));
     server.renewal = json(500, { errors: ['1 error occurred:\n\t* past the max TTL, cannot renew\n\n'] });
     clock.advance(2_600_000);
-    await until(() => server.logins === 2, 'there is a second login');
+    await until(() => server.logins === 2 && clock.timers === 1, 'there is a second login');
     expect(server.renewals).to.equal(1);
   });
 
@@ -80,7 +80,7 @@ describe('VaultSession', () => {
     const session = open(role);
     await tokenUsed(session);
     clock.advance(2_600_000);
-    await until(() => server.logins === 2, 'there is a second login');
+    await until(() => server.logins === 2 && clock.timers === 1, 'there is a second login');
     expect(server.renewals).to.equal(0);
   });
 
@@ -96,7 +96,7 @@ describe('VaultSession', () => {
     await until(() => server.renewals === 4 && clock.timers === 1, 'attempt 4 is over');
     expect(server.logins).to.equal(1);
     clock.advance(500_000);
-    await until(() => server.logins === 2, 'there is a second login');
+    await until(() => server.logins === 2 && clock.timers === 1, 'there is a second login');
     expect(await tokenUsed(session)).to.equal('s.login-2');
   });
 
