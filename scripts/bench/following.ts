@@ -1,4 +1,5 @@
 /** When each CSR got its certificate or went, as one watch on all of them shows it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { CSRS } from '../../test/support/crowd.ts';
 import { readKubeconfig } from '../servers/kubeconfig.ts';
@@ -17,6 +18,9 @@ export interface Following {
   forget(): void;
   close(): Promise<void>;
 }
+
+/** Between two attempts to watch. */
+const AGAIN_MS = 100;
 
 /** How the names of CSRs begin that were put into etcd. */
 export const STORED = 'stored-';
@@ -78,6 +82,7 @@ export async function follow(kubeconfig: string): Promise<Following> {
       await read().catch((error: unknown) => {
         if (!closing.signal.aborted) process.stderr.write(`the watch of the load ended: ${String(error)}\n`);
       });
+      await sleep(AGAIN_MS, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
   const reading = readOn();
