@@ -129,6 +129,13 @@ function checkRows(path: RequestPath): string[][] {
   });
 }
 
+/** The anchor of a heading. */
+const slug = (text: string): string =>
+  text
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, '')
+    .replaceAll(' ', '-');
+
 const exampleConfig = (): string => /```yaml\n([^]*?)```/.exec(section('### An example'))?.[1] ?? '';
 const FETCH = read('manifests/cloud-init/fetch-bootstrap-token');
 
@@ -365,12 +372,15 @@ describe('README.md', () => {
     expect(named).to.have.members(readdirSync(join(ROOT, 'src')).filter((name) => name !== 'tsconfig.json'));
   });
 
+  it('has every section in its contents, in order', () => {
+    const contents = README.slice(0, README.indexOf('\n## '));
+    const linked = [...contents.matchAll(/\]\(#([\w-]+)\)/g)].map(([, anchor]) => anchor);
+    const sections = [...README.matchAll(/^## (.+)$/gm)].map(([, text = '']) => slug(text));
+    const inContents = linked.filter((anchor = '') => sections.includes(anchor));
+    expect([...inContents, 'license']).to.deep.equal(sections);
+  });
+
   it('names only files, links, headings and npm scripts that are there', () => {
-    const slug = (text: string): string =>
-      text
-        .toLowerCase()
-        .replaceAll(/[^\w -]/g, '')
-        .replaceAll(' ', '-');
     const anchors = [...README.matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => `#${slug(text)}`);
     for (const [, target = ''] of README.matchAll(/\]\(([^)]+)\)/g)) {
       if (target.startsWith('#')) expect(anchors).to.include(target);
