@@ -20,7 +20,7 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
   constructor(source: string, problems: readonly ConfigProblem[], options?: ErrorOptions) {
-    const lines = problems.map((problem) => `  ${problem.path === '' ? '(root)' : problem.path}: ${problem.message}`);
+    const lines = problems.map((problem) => `  ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`);
     super(`${source}: ${problems.length} problem${problems.length === 1 ? '' : 's'}\n${lines.join('\n')}`, options);
     this.problems = problems;
   }

@@ -49,7 +49,7 @@ export async function runProgram(name: ProgramName, args: readonly string[], io:
 /** `kubelet-bootstrap`: the service, and what explains its decisions. `end` is told of an exit code that is not 0. */
 export function serviceProgram(io: Io, end: (code: number) => void = () => {}): Command {
   const program = newProgram('kubelet-bootstrap', io).description(
-    'Mints kubelet bootstrap tokens into Vault, approves and signs kubelet CSRs, removes what is stale.',
+    'Mints kubelet bootstrap tokens into Vault, approves and signs kubelet CSRs, removes what is stale, and says why.',
   );
   withOptions(program.command('run'), SHARED_OPTIONS, RUN_OPTIONS)
     .description('run the service until SIGTERM')

@@ -68,7 +68,8 @@ export async function loadConfig(flags: RunFlags, io: Io): Promise<Config> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(path, [{ path: '', message: messageOf(error) }], { cause: error });
+    const message = `${messageOf(error)}; --config or KUBELET_BOOTSTRAP_CONFIG names another`;
+    throw new ConfigError(path, [{ path: '', message }], { cause: error });
   }
   return readConfig(path, text, overrides);
 }
