@@ -1,6 +1,10 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { StartError } from './supervisor.ts';
+
+const FIRST_PORT = 15_000;
+const LAST_PORT = 32_000;
 
 /** Ports of loopback that are free now, all different. Somebody else may take one before it is used: see `withFreePorts`. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -22,10 +26,19 @@ export async function withFreePorts<T>(count: number, start: (ports: readonly nu
   }
 }
 
+/**
+ * A port below those that Linux gives to outgoing connections (from 32768 on): one of these could take it between two
+ * starts of the same server.
+ */
 function listen(): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
+    const tryAny = (): void => void server.listen(randomInt(FIRST_PORT, LAST_PORT), '127.0.0.1');
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') tryAny();
+      else reject(error);
+    });
+    server.once('listening', () => resolve(server));
+    tryAny();
   });
 }

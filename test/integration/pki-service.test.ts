@@ -50,7 +50,7 @@ describe('the service with the PKI engine as its backend, on real servers', func
   async function joined(name: string, octet: number): Promise<KubeletStandIn> {
     const { kubeconfig, client } = await tokenClient(running().controlPlane, { kind: 'node', node: name });
     await client.close();
-    const ips = [`10.30.0.${octet}`, `fd00::${octet}`];
+    const ips = [`10.30.77.${octet}`, `fd00::77:${octet}`];
     const kubelet = new KubeletStandIn({ name, ips, bootstrapKubeconfig: kubeconfig, dir: join(dir, name) });
     kubelets.push(kubelet);
     await kubelet.bootstrap();
@@ -67,7 +67,7 @@ describe('the service with the PKI engine as its backend, on real servers', func
     const serving = await kubelet.requestServing();
     const certificate = new X509Certificate(serving.certificate);
     expect(certificate.checkHost('pki-1')).to.equal('pki-1');
-    expect(certificate.checkIP('fd00::1')).to.equal('fd00::1');
+    expect(certificate.checkIP('fd00::77:1')).to.equal('fd00::77:1');
     expect(certificate.verify(new X509Certificate(running().controlPlane.ca.certificate).publicKey)).to.equal(true);
     for (const pair of [renewed, serving]) createSecureContext({ cert: pair.certificate, key: pair.key });
     expect(await running().service().metric(HELD)).to.equal(0);

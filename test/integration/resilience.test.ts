@@ -286,9 +286,7 @@ describe('the service when things go wrong', function () {
             reason: 'AccessNotGranted',
           })) === 5,
       );
-      const event = await until('the Event', async () =>
-        (await events()).find(({ reason }) => reason === 'AccessNotGranted'),
-      );
+      const event = await until('the Event', async () => (await events()).find(ofThisBinding));
       expect(event.note).to.include(`bind ClusterRole ${role}`);
     } finally {
       await admin.must('POST', path, {
@@ -300,16 +298,22 @@ describe('the service when things go wrong', function () {
       });
     }
     await allIssued('unbound', 5);
-    expect((await events()).filter(({ reason }) => reason === 'AccessNotGranted')).to.have.lengthOf(1);
+    expect((await events()).filter(ofThisBinding)).to.have.lengthOf(1);
   });
 
-  async function events(): Promise<{ reason: string; note: string }[]> {
+  interface SeenEvent {
+    readonly reason: string;
+    readonly note: string;
+    readonly regarding: { readonly name: string };
+  }
+  const ofThisBinding = ({ reason, regarding }: SeenEvent): boolean =>
+    reason === 'AccessNotGranted' && regarding.name.startsWith('csr-unbound-');
+
+  async function events(): Promise<SeenEvent[]> {
     const list = (await running().controlPlane.admin.must(
       'GET',
       '/apis/events.k8s.io/v1/namespaces/default/events',
-    )) as {
-      items: { reason: string; note: string }[];
-    };
+    )) as { items: SeenEvent[] };
     return list.items;
   }
 

@@ -31,9 +31,9 @@ describe('the policies of manifests/vault on a real OpenBao', () => {
     await publications.forget('pools/workers', never);
     const kv = new KeyValue(session, MOUNT);
     expect(await new VaultCaPair(kv, 'kubernetes/ca').load(never)).to.include({ certPem: 'CERT' });
+    expect(await session.check(never)).to.equal(undefined);
     expect(await statusOf(kv.writeData('kubernetes/ca', { cert: '' }, 1, never))).to.equal('Forbidden');
     expect(await statusOf(kv.readData('kubernetes/service-accounts', never))).to.equal('Forbidden');
-    expect(await session.check(never)).to.equal(undefined);
   });
 
   it('admin.hcl lets tokens of nodes be issued, listed and revoked, and neither pools nor the CA key be touched', async () => {
