@@ -38,7 +38,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     packages: ['node-vault', 'p-queue', 'undici', 'zod', 'node:crypto', 'node:fs'],
   },
   'local-ca': { layers: [...INNER, 'runtime'], packages: ['node:crypto', 'node:fs', 'node:util'] },
-  runtime: { layers: ['ports', 'errors'], packages: ['p-queue', 'node:tls'] },
+  runtime: { layers: ['ports', 'errors'], packages: ['p-queue', 'undici', 'node:tls'] },
   policy: { layers: INNER, packages: PURE_PACKAGES },
   pki: { layers: INNER, packages: PURE_PACKAGES },
   tokens: { layers: INNER, packages: PURE_PACKAGES },

@@ -27,7 +27,7 @@ const pki = z.strictObject({
     .min(1)
     .default(['*'])
     .describe('DNS names that the roles for serving certificates let through, * for any part of a name'),
-  concurrency: concurrency.default(8).describe('Certificates that Vault is asked for at the same time'),
+  concurrency: concurrency.default(16).describe('Certificates that Vault is asked for at the same time'),
 });
 
 const caSource = {

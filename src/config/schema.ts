@@ -122,7 +122,7 @@ export const configSchema = z.strictObject({
   kubernetes: z
     .strictObject({
       kubeconfig: file.optional().describe("kubeconfig file; the pod's service account without it"),
-      connections: z.int().min(4).max(256).default(24).describe('Connections to the API server at most'),
+      connections: z.int().min(4).max(256).default(48).describe('Connections to the API server at most'),
       timeout: duration(100, 5 * MINUTE)
         .default(15_000)
         .describe('For one call'),

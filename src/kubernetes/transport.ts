@@ -2,8 +2,10 @@ import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import { messageOf, RemoteError } from '../errors.ts';
-import { type Clock, deadline, within } from '../runtime/clock.ts';
+import { type Clock, deadline } from '../runtime/clock.ts';
+import { AnswerTooLargeError, type Exchanged, exchange, type ExchangeRequest } from '../runtime/exchange.ts';
 import { serverCertificates } from '../runtime/handshake.ts';
+import { parsedLines } from './json-lines.ts';
 import { errorOfStatus } from './status.ts';
 
 /** One finished call to the API server, for metrics. */
@@ -54,8 +56,7 @@ const METHOD = {
 
 /** Projected tokens and exec credentials change; they are read again at least this often, and after a 401. */
 const CREDENTIALS_MS = 30_000;
-/** etcd takes objects of 1.5 MB, whose bytes are base64 in JSON. */
-const LARGEST_LINE = 8 * 1024 * 1024;
+/** Anybody who may create CSRs can make them as large as etcd takes: one page of them must not fill the heap. */
 const LARGEST_ANSWER = 8 * 1024 * 1024;
 
 /** Calls to one API server over shared keep-alive connections (client-node opens a TLS connection for every call). */
@@ -64,6 +65,8 @@ export class Transport {
   readonly #reload: () => KubeConfig;
   readonly #options: TransportOptions;
   readonly #server: string;
+  /** Its origin, and what every path begins with where the API server stands behind a proxy. */
+  readonly #base: readonly [origin: string, prefix: string];
   #credentials: Credentials | undefined;
 
   /** `reload` reads the kubeconfig again, for its credentials: client-node keeps some of what it has read. */
@@ -72,16 +75,18 @@ export class Transport {
     this.#reload = reload;
     this.#options = options;
     this.#server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
+    const { origin = '', pathname = '' } = URL.parse(this.#server) ?? {};
+    this.#base = [origin, pathname.replace(/\/+$/, '')];
   }
 
   /** Makes one call and answers the parsed JSON. Throws RemoteError; repeats once with fresh credentials on a 401. */
   async call(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
     try {
-      return await this.#inTime(wanted, signal);
+      return await this.#once(wanted, signal);
     } catch (error) {
       if (!(error instanceof RemoteError && error.code === 'Unauthorized')) throw error;
       this.#expireCredentials();
-      return this.#inTime(wanted, signal);
+      return this.#once(wanted, signal);
     }
   }
 
@@ -91,12 +96,16 @@ export class Transport {
     const timer = this.#options.clock.after(this.#options.timeoutMs, () => opening.abort());
     let answer: Dispatcher.ResponseData;
     try {
-      answer = await this.#send(wanted, AbortSignal.any([signal, opening.signal]));
+      answer = await this.#open(wanted, AbortSignal.any([signal, opening.signal]));
     } finally {
       timer();
     }
     if (answer.statusCode === 401) this.#expireCredentials();
-    if (answer.statusCode !== 200) throw await this.#errorOf(wanted, answer);
+    if (answer.statusCode !== 200) {
+      const text = await answer.body.text().catch(() => '');
+      const { statusCode, headers } = answer;
+      throw errorOfStatus(`${wanted.verb} ${wanted.resource}`, statusCode, text, headers['retry-after']);
+    }
     try {
       yield* parsedLines(answer.body);
     } catch (error) {
@@ -109,12 +118,11 @@ export class Transport {
   async readClock(signal: AbortSignal): Promise<{ server: number; before: number; after: number }> {
     const wanted = { verb: 'get', resource: 'version', path: '/version' } as const;
     const before = this.#options.clock.now();
-    const answer = await this.#send(wanted, deadline(this.#options.timeoutMs, signal));
+    const { statusCode, headers, text } = await this.#exchange(wanted, signal);
     const after = this.#options.clock.now();
     // Any answer has the time; one that does not know us is no answer to us.
-    if (answer.statusCode === 401) throw await this.#errorOf(wanted, answer);
-    await answer.body.dump();
-    const server = Date.parse(String(answer.headers['date']));
+    if (statusCode === 401) throw errorOfStatus('get version', statusCode, text, headers['retry-after']);
+    const server = Date.parse(String(headers['date']));
     if (Number.isNaN(server)) throw new RemoteError('kubernetes', 'Unreadable', 'an answer without a Date header');
     return { server, before, after };
   }
@@ -142,47 +150,44 @@ export class Transport {
     await this.#credentials?.dispatcher.destroy();
   }
 
-  #inTime(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
-    return within(this.#options.timeoutMs, signal, (limited) => this.#once(wanted, limited));
-  }
-
   async #once(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
-    const answer = await this.#send(wanted, signal);
-    if (answer.statusCode < 200 || answer.statusCode > 299) throw await this.#errorOf(wanted, answer);
+    const { statusCode, headers, text } = await this.#exchange(wanted, signal);
     const operation = `${wanted.verb} ${wanted.resource}`;
+    if (statusCode < 200 || statusCode > 299) {
+      throw errorOfStatus(operation, statusCode, text, headers['retry-after']);
+    }
     try {
-      return JSON.parse(await boundedText(answer.body, operation));
-    } catch (error) {
-      if (error instanceof RemoteError) throw error;
+      return JSON.parse(text);
+    } catch {
       // A SyntaxError quotes the text, and the text may be a Secret.
-      if (error instanceof SyntaxError) {
-        throw new RemoteError('kubernetes', 'Unreadable', `${operation}: an answer that is no JSON`);
-      }
-      throw new RemoteError('kubernetes', 'Unavailable', `${operation}: ${messageOf(error)}`);
+      throw new RemoteError('kubernetes', 'Unreadable', `${operation}: an answer that is no JSON`);
     }
   }
 
-  async #send(wanted: ApiRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const began = this.#options.clock.monotonic();
-    const done = (status: string): void => {
-      const seconds = (this.#options.clock.monotonic() - began) / 1000;
-      this.#options.onCall({ verb: wanted.verb, resource: wanted.resource, status, seconds });
-    };
+  /** The whole answer to one call. Throws RemoteError. */
+  async #exchange(wanted: ApiRequest, signal: AbortSignal): Promise<Exchanged> {
+    const done = this.#begin(wanted);
     try {
-      const { dispatcher, headers } = await this.#freshCredentials();
-      const query = wanted.query === undefined ? '' : `?${new URLSearchParams(wanted.query).toString()}`;
-      const answer = await request(`${this.#server}${wanted.path}${query}`, {
-        method: METHOD[wanted.verb],
-        dispatcher,
-        signal,
-        headers: {
-          ...headers,
-          accept: wanted.accept ?? 'application/json',
-          'user-agent': 'kubelet-bootstrap',
-          ...(wanted.body === undefined ? {} : { 'content-type': wanted.contentType ?? 'application/json' }),
-        },
-        ...(wanted.body === undefined ? {} : { body: JSON.stringify(wanted.body) }),
-      });
+      const { dispatcher, headers } = this.#heldCredentials() ?? (await this.#freshCredentials());
+      const { timeoutMs } = this.#options;
+      const request = { ...this.#place(wanted), headers: headersOf(wanted, headers), body: bodyOf(wanted) };
+      const answer = await exchange(dispatcher, request, { timeoutMs, largestBytes: LARGEST_ANSWER, signal });
+      done(String(answer.statusCode));
+      return answer;
+    } catch (error) {
+      done('none');
+      const code = error instanceof AnswerTooLargeError ? 'TooLarge' : 'Unavailable';
+      throw new RemoteError('kubernetes', code, `${wanted.verb} ${wanted.resource}: ${messageOf(error)}`);
+    }
+  }
+
+  /** Opens an answer that is read as it comes. Throws RemoteError. */
+  async #open(wanted: ApiRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const done = this.#begin(wanted);
+    try {
+      const { dispatcher, headers } = this.#heldCredentials() ?? (await this.#freshCredentials());
+      const { origin, path, method } = this.#place(wanted);
+      const answer = await request(origin + path, { method, dispatcher, signal, headers: headersOf(wanted, headers) });
       done(String(answer.statusCode));
       return answer;
     } catch (error) {
@@ -191,15 +196,26 @@ export class Transport {
     }
   }
 
-  async #errorOf(wanted: ApiRequest, answer: Dispatcher.ResponseData): Promise<RemoteError> {
-    const text = await answer.body.text().catch(() => '');
-    return errorOfStatus(`${wanted.verb} ${wanted.resource}`, answer.statusCode, text, answer.headers['retry-after']);
+  /** Begins to count a call; the answer ends it. */
+  #begin({ verb, resource }: ApiRequest): (status: string) => void {
+    const { clock, onCall } = this.#options;
+    const began = clock.monotonic();
+    return (status) => onCall({ verb, resource, status, seconds: (clock.monotonic() - began) / 1000 });
+  }
+
+  #place({ verb, path, query }: ApiRequest): Pick<ExchangeRequest, 'origin' | 'path' | 'method'> {
+    const asked = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
+    const [origin, prefix] = this.#base;
+    return { origin, path: prefix + path + asked, method: METHOD[verb] };
+  }
+
+  #heldCredentials(): Credentials | undefined {
+    const held = this.#credentials;
+    return held !== undefined && this.#options.clock.monotonic() - held.readAt < CREDENTIALS_MS ? held : undefined;
   }
 
   async #freshCredentials(): Promise<Credentials> {
     const now = this.#options.clock.monotonic();
-    const held = this.#credentials;
-    if (held !== undefined && now - held.readAt < CREDENTIALS_MS) return held;
     const https: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(https);
     const { ca, cert, key, servername } = https;
@@ -247,42 +263,15 @@ function plainHeaders(headers: RequestOptions['headers']): Record<string, string
   return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value).trim()]));
 }
 
-/** Anybody who may create CSRs can make them as large as etcd takes: one page of them must not fill the heap. */
-async function boundedText(body: Dispatcher.ResponseData['body'], operation: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > LARGEST_ANSWER) {
-      throw new RemoteError('kubernetes', 'TooLarge', `${operation}: an answer of more than ${LARGEST_ANSWER} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size).toString('utf8');
+function headersOf(wanted: ApiRequest, credentials: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    ...credentials,
+    accept: wanted.accept ?? 'application/json',
+    'user-agent': 'kubelet-bootstrap',
+    ...(wanted.body === undefined ? {} : { 'content-type': wanted.contentType ?? 'application/json' }),
+  };
 }
 
-async function* parsedLines(body: AsyncIterable<Buffer>): AsyncGenerator<unknown> {
-  let rest: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      const line = Buffer.concat([...rest, chunk.subarray(start, end)]).toString('utf8');
-      rest = [];
-      size = 0;
-      start = end + 1;
-      if (line.trim() !== '') yield parseLine(line);
-    }
-    if (start < chunk.length) rest.push(chunk.subarray(start));
-    size += chunk.length - start;
-    if (size > LARGEST_LINE) throw new RemoteError('kubernetes', 'Unreadable', 'watch: a line of more than 8 MiB');
-  }
-}
-
-function parseLine(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    throw new RemoteError('kubernetes', 'Unreadable', 'watch: a line that is no JSON');
-  }
+function bodyOf({ body }: ApiRequest): string | undefined {
+  return body === undefined ? undefined : JSON.stringify(body);
 }

@@ -47,28 +47,6 @@ export function deadline(ms: number, parent?: AbortSignal): AbortSignal {
 }
 
 /**
- * Runs `work` with a signal that aborts after `ms` or with `parent`. Nothing of it outlives the work: a `deadline` is
- * kept until its time is over, which is thousands of them where there are hundreds of calls a second.
- */
-export async function within<T>(
-  ms: number,
-  parent: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const limit = new AbortController();
-  const abort = (): void => limit.abort(parent.reason);
-  if (parent.aborted) abort();
-  parent.addEventListener('abort', abort, { once: true });
-  const cancel = systemClock.after(ms, () => limit.abort(new DOMException(`timeout of ${ms} ms`, 'TimeoutError')));
-  try {
-    return await work(limit.signal);
-  } finally {
-    cancel();
-    parent.removeEventListener('abort', abort);
-  }
-}
-
-/**
  * The wait before attempt number `attempt` (0 = first retry): exponential from `firstMs` to `mostMs`, with full jitter
  * on its upper half, so that many clients do not come back in step.
  */

@@ -1,7 +1,7 @@
 import nodeVault from 'node-vault';
 import { RemoteError, type RemoteErrorCode, isRemote } from '../errors.ts';
-import { type Clock, backoff, deadline } from '../runtime/clock.ts';
-import { abortable } from '../runtime/abortable.ts';
+import { type Clock, backoff } from '../runtime/clock.ts';
+import { NoAnswerInTimeError } from '../runtime/exchange.ts';
 import { CallBreaker } from './call-breaker.ts';
 import { type FailedCall, secretsIn, toVaultFailure, unavailable, VaultFailure } from './failure.ts';
 import type { VaultOperation } from './operation.ts';
@@ -77,7 +77,6 @@ export class VaultClient {
   readonly #breaker: CallBreaker | undefined;
   readonly #problems: VaultProblems;
   readonly #namespace: string | undefined;
-  readonly #timeoutMs: number;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #onCall: ((call: VaultCall) => void) | undefined;
@@ -85,7 +84,6 @@ export class VaultClient {
   constructor(options: VaultClientOptions) {
     const address = new URL(options.address);
     this.#namespace = options.namespace;
-    this.#timeoutMs = options.timeoutMs ?? 10_000;
     this.#clock = options.clock;
     this.#random = options.random ?? Math.random;
     this.#onCall = options.onCall;
@@ -93,7 +91,7 @@ export class VaultClient {
       address,
       readCa: options.readCa,
       maxSockets: options.maxSockets ?? 16,
-      timeoutMs: this.#timeoutMs,
+      timeoutMs: options.timeoutMs ?? 10_000,
     });
     this.#breaker = options.holdsBack === true ? new CallBreaker(this.#clock, this.#random) : undefined;
     this.#problems = new VaultProblems(this.#clock);
@@ -160,46 +158,43 @@ export class VaultClient {
   }
 
   async #once(request: VaultRequest, token: string | undefined, signal: AbortSignal): Promise<VaultReply> {
-    const path = encodePath(request.path);
-    const failed: FailedCall = {
+    // Built for a failure only: it looks through the whole body.
+    const failed = (): FailedCall => ({
       method: request.method,
       path: request.path.join('/'),
       secrets: [token ?? '', ...secretsIn(request.body)],
-    };
-    const limit = deadline(this.#timeoutMs, signal);
+    });
+    const path = encodePath(request.path);
     let retryAfter: string | undefined;
     const added: Pick<TransportCall, 'signal' | 'onHeaders'> = {
-      signal: limit,
+      signal,
       onHeaders: (headers) => {
         retryAfter = String(headers['retry-after'] ?? '');
       },
     };
     try {
-      const answer: unknown = await abortable(
-        this.#vault.request({
-          path: request.method === 'LIST' ? `/${path}?list=true` : `/${path}`,
-          // the verb LIST is not let through by every load balancer
-          method: request.method === 'LIST' ? 'GET' : request.method,
-          headers: this.#headers(request, token),
-          ...(request.body === undefined ? {} : { json: request.body }),
-          ...added,
-        }),
-        limit,
-      );
+      const answer: unknown = await this.#vault.request({
+        path: request.method === 'LIST' ? `/${path}?list=true` : `/${path}`,
+        // the verb LIST is not let through by every load balancer
+        method: request.method === 'LIST' ? 'GET' : request.method,
+        headers: this.#headers(request, token),
+        ...(request.body === undefined ? {} : { json: request.body }),
+        ...added,
+      });
       return { found: true, body: bodyOf(answer, failed) };
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof RemoteError) {
         throw error;
       }
-      if (limit.aborted) {
-        throw unavailable(failed, `no answer within ${this.#timeoutMs / 1_000} s`, 'no-answer-in-time');
+      if (error instanceof NoAnswerInTimeError) {
+        throw unavailable(failed(), error.message, 'no-answer-in-time');
       }
       const absent = request.absentIsAnswer === true ? absentBody(error) : undefined;
       if (absent !== undefined) {
         return { found: false, body: absent };
       }
-      throw toVaultFailure(error, failed, retryAfter);
+      throw toVaultFailure(error, failed(), retryAfter);
     }
   }
 
@@ -223,12 +218,13 @@ function createNodeVault(endpoint: string, transport: VaultTransport): nodeVault
   return Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
 }
 
-function bodyOf(answer: unknown, call: FailedCall): JsonObject {
+function bodyOf(answer: unknown, failed: () => FailedCall): JsonObject {
   if (answer === undefined || answer === null || answer === '') {
     return {};
   }
   if (typeof answer !== 'object' || Array.isArray(answer)) {
-    throw new RemoteError('vault', 'Unreadable', `Vault: ${call.method} ${call.path}: the answer is no JSON object`);
+    const { method, path } = failed();
+    throw new RemoteError('vault', 'Unreadable', `Vault: ${method} ${path}: the answer is no JSON object`);
   }
   return answer as JsonObject;
 }

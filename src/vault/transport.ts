@@ -1,4 +1,6 @@
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
+import { abortable } from '../runtime/abortable.ts';
+import { type Exchanged, exchange } from '../runtime/exchange.ts';
 
 /** One answer of Vault, as node-vault takes it from its transport. */
 interface Answer {
@@ -11,12 +13,12 @@ interface Answer {
 /** What node-vault hands to its transport, with what the client adds to it. */
 export interface TransportCall {
   readonly uri: string;
-  readonly method: string;
+  readonly method: Dispatcher.HttpMethod;
   readonly headers: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly signal: AbortSignal;
   /** Told of the headers of the answer, which node-vault's errors leave out. */
-  readonly onHeaders: (headers: Dispatcher.ResponseData['headers']) => void;
+  readonly onHeaders: (headers: Exchanged['headers']) => void;
 }
 
 export interface TransportOptions {
@@ -24,6 +26,7 @@ export interface TransportOptions {
   /** Reads the PEM of the CAs to trust instead of the host's, anew when Vault is not trusted any more. */
   readonly readCa: (() => Promise<string>) | undefined;
   readonly maxSockets: number;
+  /** For one request, and for a connection to be made. */
   readonly timeoutMs: number;
 }
 
@@ -69,7 +72,8 @@ export class VaultTransport {
     this.#trust ??= this.#open();
     const used = this.#trust;
     try {
-      return await this.#follow((await used).agent, call);
+      const { agent } = await abortable(used, call.signal);
+      return await this.#follow(agent, call);
     } catch (error) {
       // A new CA may stand in the file by now: the next call finds out.
       if (isNotTrusted(codeOf(error)) && this.#trust === used) this.#trust = this.#reopen(used);
@@ -79,23 +83,19 @@ export class VaultTransport {
 
   async #follow(agent: Agent, call: TransportCall): Promise<Answer> {
     const body = call.json === undefined ? undefined : JSON.stringify(call.json);
+    const headers = { ...call.headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+    const { timeoutMs } = this.#options;
+    const limits = { timeoutMs, largestBytes: LARGEST_ANSWER, signal: call.signal };
     let url = new URL(call.uri);
     for (let redirects = 0; ; redirects += 1) {
-      const answer = await request(url, {
-        method: call.method,
-        dispatcher: agent,
-        signal: call.signal,
-        headers: { ...call.headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body }),
-      });
+      const [origin, path] = [url.origin, url.pathname + url.search];
+      const answer = await exchange(agent, { origin, path, method: call.method, headers, body }, limits);
       call.onHeaders(answer.headers);
       const location = answer.headers['location'];
       if (answer.statusCode !== 307 && answer.statusCode !== 308) {
-        const text = await answer.body.text();
         // by a path with sys/health in it node-vault would take any answer for a good one
-        return { statusCode: answer.statusCode, body: parsed(text), request: { path: '' } };
+        return { statusCode: answer.statusCode, body: parsed(answer.text), request: { path: '' } };
       }
-      await answer.body.dump();
       const next = new URL(String(location), url);
       if (next.origin !== this.#options.address.origin || redirects >= MOST_REDIRECTS) {
         throw new RedirectedError(`sent on to ${next.origin}, which was not followed`);
@@ -129,7 +129,6 @@ export class VaultTransport {
       // Every call has a deadline of its own.
       headersTimeout: 0,
       bodyTimeout: 0,
-      maxResponseSize: LARGEST_ANSWER,
       connect: { rejectUnauthorized: true, timeout: timeoutMs, ...(ca === undefined ? {} : { ca }) },
     });
   }

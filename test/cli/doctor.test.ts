@@ -36,7 +36,7 @@ describe('cli/commands/doctor', () => {
   }
 
   for (const [what, answer, timeout, found] of [
-    ['does not answer in time', silent, '200ms', 'timeout'],
+    ['does not answer in time', silent, '200ms', 'no answer within 0.2 s'],
     ['does not know the credential', status(401, 'Unauthorized', 'who are you?'), '1m', 'who are you?'],
   ] as const) {
     it(`has one finding where the API server ${what}, and ends with 11`, async () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { backoff, deadline, systemClock, within } from '../../src/runtime/clock.ts';
+import { backoff, deadline, systemClock } from '../../src/runtime/clock.ts';
 
 const MONTH = 30 * 86_400_000;
 
@@ -73,33 +73,6 @@ describe('runtime/clock', () => {
     it('is over at once when it lies in the past', async () => {
       const signal = deadline(-1);
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
-    });
-  });
-
-  describe('within', () => {
-    const aborted = (signal: AbortSignal): Promise<unknown> =>
-      new Promise((resolve) => {
-        if (signal.aborted) resolve(signal.reason);
-        signal.addEventListener('abort', () => resolve(signal.reason));
-      });
-
-    it('answers what the work answers', async () => {
-      const parent = new AbortController();
-      expect(await within(1_000, parent.signal, (signal) => Promise.resolve(signal.aborted))).to.equal(false);
-    });
-
-    it('aborts when the time is over', async () => {
-      const parent = new AbortController();
-      expect(await within(1, parent.signal, aborted)).to.have.property('name', 'TimeoutError');
-    });
-
-    it('aborts with its parent, for the same reason, also when that was before', async () => {
-      const parent = new AbortController();
-      const reason = new Error('stopping');
-      const work = within(MONTH, parent.signal, aborted);
-      parent.abort(reason);
-      expect(await work).to.equal(reason);
-      expect(await within(MONTH, parent.signal, aborted)).to.equal(reason);
     });
   });
 });
