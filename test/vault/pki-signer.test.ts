@@ -196,6 +196,16 @@ describe('vault/pki/signer', () => {
     expect(problems.join()).to.match(/stays in use: .*sealed/);
   });
 
+  it('takes a serial number that is taken for one refusal: the role stays good, and the next attempt gets another', async () => {
+    await signer.authority(never);
+    const taken = vaultError('Invalid', 'serial number 12:34 is already in use');
+    vault.failures.set('c', taken);
+    expect(await failureOf(signOne())).to.equal(taken);
+    expect(await signer.problem(never)).to.equal(undefined);
+    vault.failures.clear();
+    expect(await signOne()).to.include('BEGIN CERTIFICATE');
+  });
+
   it('tells a role that it may not use from one that refuses, and signs with the others', async () => {
     for (const [error, fault] of [
       [vaultError('Forbidden', 'permission denied', 403), /RoleForbidden/],
