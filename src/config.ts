@@ -41,7 +41,9 @@ export function readConfig(source: string, text: string, overrides: ConfigOverri
 export function parseYaml(source: string, text: string): unknown {
   const document = parseDocument(text, { prettyErrors: true });
   if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => ({ path: '', message: error.message.split('\n')[0] ?? '' }));
+    // The lines of the text that follow the message stand behind its colon.
+    const first = (message: string): string => message.split('\n')[0]?.replace(/:$/, '') ?? '';
+    const problems = document.errors.map(({ message }) => ({ path: '', message: first(message) }));
     throw new ConfigError(source, problems);
   }
   return plainValue(source, document);

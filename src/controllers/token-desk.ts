@@ -150,7 +150,8 @@ export class TokenDesk {
     if (!sooner) await secrets.setExpiry(record, expiresAt, signal);
     const fetchable = await this.#republish(record, expiresAt, signal);
     if (sooner) await secrets.setExpiry(record, expiresAt, signal);
-    this.#options.log.info({ tokenId: record.id, vaultPath: record.vaultPath, expiresAt }, 'token extended');
+    const fields = { tokenId: record.id, vaultPath: record.vaultPath, expiresAt: formatTime(expiresAt) };
+    this.#options.log.info(fields, 'token extended');
     return fetchable;
   }
 
@@ -167,8 +168,8 @@ export class TokenDesk {
     const announce = (id: string, expiresAt: number): Promise<void> =>
       publications.announce(vaultPath, id, formatTime(expiresAt), before, request.lifetimeMs, inTime);
     const { token, record, announced } = await this.#createSecret(request, publishingUntil, announce, signal);
+    const entry = this.#entryOf(token, record.expiresAt ?? 0);
     try {
-      const entry = this.#entryOf(token, record.expiresAt ?? 0);
       await announced;
       await publications.publish(vaultPath, entry, before, request.lifetimeMs, inTime);
     } catch (error) {
@@ -181,8 +182,10 @@ export class TokenDesk {
     }
     await this.#markPublished(record, vaultPath, before, signal);
     telemetry.minted(binding.kind);
-    const fields = { tokenId: token.id, binding: describeBinding(binding), vaultPath, expiresAt: record.expiresAt };
-    log.info(fields, 'token issued');
+    log.info(
+      { tokenId: token.id, binding: describeBinding(binding), vaultPath, expiresAt: entry.expiresAt },
+      'token issued',
+    );
     return { token, record, vaultPath };
   }
 

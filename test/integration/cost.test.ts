@@ -13,7 +13,7 @@ import { createBootstrapCsrs, csrBody, nodeNames, removeCsrs, seenCsrs, tokenCli
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { requireControlPlane } from '../support/servers.ts';
 
-const COUNT = 200;
+const COUNT = 600;
 const STUCK = 150;
 
 describe('what a certificate costs', function () {
@@ -68,8 +68,9 @@ describe('what a certificate costs', function () {
     expect((callsAfter.other - callsBefore.other) / COUNT, 'other calls a certificate').to.be.below(0.2);
     const sent = (bytesAfter.sent - bytesBefore.sent) / COUNT;
     const received = (bytesAfter.received - bytesBefore.received) / COUNT;
-    // 2,520 and 5,890 were measured; a field more in a body, or a fuller answer, is 200 and more.
-    expect(sent, 'bytes sent a certificate').to.be.below(2_700);
+    // 2,500 and 5,880 were measured, with the handshakes of some forty connections; a field more in a body, or a fuller
+    // answer, is 200 and more.
+    expect(sent, 'bytes sent a certificate').to.be.below(2_680);
     expect(received, 'bytes received a certificate').to.be.below(6_300);
   });
 

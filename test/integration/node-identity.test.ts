@@ -122,6 +122,7 @@ describe('who becomes which node, on the real API server', function () {
         .and.include('node release');
       const released = await command('node', 'release', 'alive-1', '--for', '10m');
       expect(released.code, released.stderr).to.equal(0);
+      expect(released.stderr).to.include('nothing else is on record of alive-1');
       await issued(name);
       await until('the release is used up', async () => {
         const list = await command('node', 'list', '-o', 'json');

@@ -55,8 +55,11 @@ export async function releaseNode(node: string, flags: ReleaseFlags, io: Io): Pr
   }
   await withMaps(flags, io, async (maps) => {
     const until = systemClock.now() + ms;
-    await maps.write(shardOf(node), releaseChange(node, { until }), undefined, io.interrupted);
+    const map = await maps.write(shardOf(node), releaseChange(node, { until }), undefined, io.interrupted);
     io.err(`${node} is released until ${formatTime(until)}, or until its next first certificate\n`);
+    const record = map.records.get(node);
+    const joined = record?.known !== true || record.value.token !== undefined || record.value.certificates.length > 0;
+    if (!joined) io.err(`nothing else is on record of ${node}: is that its name?\n`);
   });
 }
 
