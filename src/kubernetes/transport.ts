@@ -102,9 +102,7 @@ export class Transport {
     }
     if (answer.statusCode === 401) this.#expireCredentials();
     if (answer.statusCode !== 200) {
-      const text = await answer.body.text().catch(() => '');
-      const { statusCode, headers } = answer;
-      throw errorOfStatus(`${wanted.verb} ${wanted.resource}`, statusCode, text, headers['retry-after']);
+      throw refusal(wanted, { ...answer, text: await answer.body.text().catch(() => '') });
     }
     try {
       yield* parsedLines(answer.body);
@@ -118,11 +116,11 @@ export class Transport {
   async readClock(signal: AbortSignal): Promise<{ server: number; before: number; after: number }> {
     const wanted = { verb: 'get', resource: 'version', path: '/version' } as const;
     const before = this.#options.clock.now();
-    const { statusCode, headers, text } = await this.#exchange(wanted, signal);
+    const answer = await this.#exchange(wanted, signal);
     const after = this.#options.clock.now();
     // Any answer has the time; one that does not know us is no answer to us.
-    if (statusCode === 401) throw errorOfStatus('get version', statusCode, text, headers['retry-after']);
-    const server = Date.parse(String(headers['date']));
+    if (answer.statusCode === 401) throw refusal(wanted, answer);
+    const server = Date.parse(String(answer.headers['date']));
     if (Number.isNaN(server)) throw new RemoteError('kubernetes', 'Unreadable', 'an answer without a Date header');
     return { server, before, after };
   }
@@ -151,16 +149,13 @@ export class Transport {
   }
 
   async #once(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
-    const { statusCode, headers, text } = await this.#exchange(wanted, signal);
-    const operation = `${wanted.verb} ${wanted.resource}`;
-    if (statusCode < 200 || statusCode > 299) {
-      throw errorOfStatus(operation, statusCode, text, headers['retry-after']);
-    }
+    const answer = await this.#exchange(wanted, signal);
+    if (answer.statusCode < 200 || answer.statusCode > 299) throw refusal(wanted, answer);
     try {
-      return JSON.parse(text);
+      return JSON.parse(answer.text);
     } catch {
       // A SyntaxError quotes the text, and the text may be a Secret.
-      throw new RemoteError('kubernetes', 'Unreadable', `${operation}: an answer that is no JSON`);
+      throw new RemoteError('kubernetes', 'Unreadable', `${wanted.verb} ${wanted.resource}: an answer that is no JSON`);
     }
   }
 
@@ -168,7 +163,7 @@ export class Transport {
   async #exchange(wanted: ApiRequest, signal: AbortSignal): Promise<Exchanged> {
     const done = this.#begin(wanted);
     try {
-      const { dispatcher, headers } = this.#heldCredentials() ?? (await this.#freshCredentials());
+      const { dispatcher, headers } = await this.#freshCredentials();
       const { timeoutMs } = this.#options;
       const request = { ...this.#place(wanted), headers: headersOf(wanted, headers), body: bodyOf(wanted) };
       const answer = await exchange(dispatcher, request, { timeoutMs, largestBytes: LARGEST_ANSWER, signal });
@@ -185,7 +180,7 @@ export class Transport {
   async #open(wanted: ApiRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const done = this.#begin(wanted);
     try {
-      const { dispatcher, headers } = this.#heldCredentials() ?? (await this.#freshCredentials());
+      const { dispatcher, headers } = await this.#freshCredentials();
       const { origin, path, method } = this.#place(wanted);
       const answer = await request(origin + path, { method, dispatcher, signal, headers: headersOf(wanted, headers) });
       done(String(answer.statusCode));
@@ -209,13 +204,10 @@ export class Transport {
     return { origin, path: prefix + path + asked, method: METHOD[verb] };
   }
 
-  #heldCredentials(): Credentials | undefined {
-    const held = this.#credentials;
-    return held !== undefined && this.#options.clock.monotonic() - held.readAt < CREDENTIALS_MS ? held : undefined;
-  }
-
   async #freshCredentials(): Promise<Credentials> {
     const now = this.#options.clock.monotonic();
+    const held = this.#credentials;
+    if (held !== undefined && now - held.readAt < CREDENTIALS_MS) return held;
     const https: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(https);
     const { ca, cert, key, servername } = https;
@@ -261,6 +253,11 @@ export class Transport {
 /** A trailing newline in a token file would get into the header. */
 function plainHeaders(headers: RequestOptions['headers']): Record<string, string> {
   return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value).trim()]));
+}
+
+/** The error of an answer that is none to what was asked. */
+function refusal({ verb, resource }: ApiRequest, { statusCode, headers, text }: Exchanged): RemoteError {
+  return errorOfStatus(`${verb} ${resource}`, statusCode, text, headers['retry-after']);
 }
 
 function headersOf(wanted: ApiRequest, credentials: Readonly<Record<string, string>>): Record<string, string> {
