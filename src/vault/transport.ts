@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici';
 import { abortable } from '../runtime/abortable.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { type Exchanged, exchange } from '../runtime/exchange.ts';
 
 /** One answer of Vault, as node-vault takes it from its transport. */
@@ -26,7 +27,7 @@ export interface TransportOptions {
   /** Reads the PEM of the CAs to trust instead of the host's, anew when Vault is not trusted any more. */
   readonly readCa: (() => Promise<string>) | undefined;
   readonly maxSockets: number;
-  /** For one request, and for a connection to be made. */
+  /** For one call with all its redirects, and for a connection to be made. */
   readonly timeoutMs: number;
 }
 
@@ -84,11 +85,13 @@ export class VaultTransport {
   async #follow(agent: Agent, call: TransportCall): Promise<Answer> {
     const body = call.json === undefined ? undefined : JSON.stringify(call.json);
     const headers = { ...call.headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
-    const { timeoutMs } = this.#options;
-    const limits = { timeoutMs, largestBytes: LARGEST_ANSWER, signal: call.signal };
+    // For all of it, wherever the request is sent on to.
+    let timeoutMs = this.#options.timeoutMs;
     let url = new URL(call.uri);
     for (let redirects = 0; ; redirects += 1) {
       const [origin, path] = [url.origin, url.pathname + url.search];
+      const began = systemClock.monotonic();
+      const limits = { timeoutMs, largestBytes: LARGEST_ANSWER, signal: call.signal };
       const answer = await exchange(agent, { origin, path, method: call.method, headers, body }, limits);
       call.onHeaders(answer.headers);
       const location = answer.headers['location'];
@@ -100,6 +103,7 @@ export class VaultTransport {
       if (next.origin !== this.#options.address.origin || redirects >= MOST_REDIRECTS) {
         throw new RedirectedError(`sent on to ${next.origin}, which was not followed`);
       }
+      timeoutMs = Math.max(0, Math.ceil(timeoutMs - (systemClock.monotonic() - began)));
       url = next;
     }
   }
