@@ -51,10 +51,9 @@ export async function contestants(): Promise<Contestants> {
   const folder = mkdtempSync(join(tmpdir(), 'kubelet-bootstrap-bench-'));
   await bundle(folder);
   let count = 0;
-  const script = ({ supervisor, plane }: Stage, name: string): ServerProcess => {
+  const script = ({ supervisor, plane, serviceKubeconfig: kubeconfig }: Stage, name: string): ServerProcess => {
     count += 1;
     const settings = join(folder, `${name}.json`);
-    const { adminKubeconfig: kubeconfig } = plane;
     writeFileSync(settings, JSON.stringify({ kubeconfig, certificate: plane.ca.certificate }));
     return supervisor.start({
       name: `${name}-${count}`,
@@ -80,12 +79,12 @@ export async function contestants(): Promise<Contestants> {
   const unlimited = ['--kube-api-qps=10000', '--kube-api-burst=10000'];
   const service = (nodeFlags: readonly string[]): Contestant => ({
     name: 'kubelet-bootstrap',
-    start: async ({ supervisor, plane }, changes = {}) => {
+    start: async ({ supervisor, plane, serviceKubeconfig: kubeconfig }, changes = {}) => {
       count += 1;
       const pools = { bench: { nodeNames: '[a-z]+[0-9]*-[0-9]+' } };
       const options = {
         name: `bench-${count}`,
-        kubeconfig: plane.adminKubeconfig,
+        kubeconfig,
         config: configFor({ controlPlane: plane }, { pools, ops: { logLevel: 'info' }, ...changes }),
         file: join(folder, 'kubelet-bootstrap.mjs'),
         nodeFlags: [...deploymentFlags(), ...nodeFlags],

@@ -1,7 +1,9 @@
 /** The servers that all contestants of one bench run against, and what the processes on them cost. */
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { CSRS } from '../../test/support/crowd.ts';
 import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
 import { findBinaries } from '../servers/binaries.ts';
@@ -15,6 +17,8 @@ export interface Stage {
   readonly supervisor: Supervisor;
   readonly plane: ControlPlane;
   readonly managerBinary: string;
+  /** With the service account, and the rights, that the manifests give the service. */
+  readonly serviceKubeconfig: string;
   /** CPU seconds of kube-apiserver so far. */
   apiServerCpu(): number;
   /** Calls that kube-apiserver has answered for access reviews, CSRs and Events; watches not counted. */
@@ -31,7 +35,7 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
   let processes: readonly ServerProcess[] = [];
   const supervisor = newSupervisor({ write, onChange: (all) => (processes = all) });
   try {
-    const binaries = await findBinaries(['etcd', 'kube-apiserver', 'kube-controller-manager'], { write });
+    const binaries = await findBinaries(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'], { write });
     const plane = await startControlPlane(supervisor, {
       etcd: binaries.etcd,
       kubeApiserver: binaries['kube-apiserver'],
@@ -42,6 +46,7 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
       supervisor,
       plane,
       managerBinary: binaries['kube-controller-manager'],
+      serviceKubeconfig: await serviceAccount(plane, binaries.kubectl),
       apiServerCpu: () => cpuSeconds(processes.find(({ name }) => name === 'kube-apiserver')?.pid ?? 0),
       apiCalls: async () => {
         const metrics = String(await plane.admin.must('GET', '/metrics'));
@@ -63,6 +68,15 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
     await supervisor.stop();
     throw error;
   }
+}
+
+/** kube-controller-manager's controllers have tokens of service accounts, too: a certificate is verified at each call. */
+async function serviceAccount({ adminKubeconfig, tokenKubeconfig }: ControlPlane, binary: string): Promise<string> {
+  const kubectl = async (...args: string[]): Promise<string> =>
+    (await promisify(execFile)(binary, ['--kubeconfig', adminKubeconfig, ...args])).stdout;
+  await kubectl('apply', '--server-side', '-k', join(import.meta.dirname, '..', '..', 'manifests', 'base'));
+  const token = await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system', '--duration=24h');
+  return tokenKubeconfig('service-account', token.trim());
 }
 
 function etcdClient(dir: string, port: number): HttpsClient {
