@@ -71,12 +71,12 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
 }
 
 /** kube-controller-manager's controllers have tokens of service accounts, too: a certificate is verified at each call. */
-async function serviceAccount({ adminKubeconfig, tokenKubeconfig }: ControlPlane, binary: string): Promise<string> {
+async function serviceAccount(plane: ControlPlane, binary: string): Promise<string> {
   const kubectl = async (...args: string[]): Promise<string> =>
-    (await promisify(execFile)(binary, ['--kubeconfig', adminKubeconfig, ...args])).stdout;
+    (await promisify(execFile)(binary, ['--kubeconfig', plane.adminKubeconfig, ...args])).stdout;
   await kubectl('apply', '--server-side', '-k', join(import.meta.dirname, '..', '..', 'manifests', 'base'));
   const token = await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system', '--duration=24h');
-  return tokenKubeconfig('service-account', token.trim());
+  return plane.tokenKubeconfig('service-account', token.trim());
 }
 
 function etcdClient(dir: string, port: number): HttpsClient {

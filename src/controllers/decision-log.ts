@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { type Fact, type FactName, type Facts, needs } from '../policy/facts.ts';
 import type { RequestView } from '../policy/request.ts';
 import { reasonOf } from '../policy/verdict.ts';
@@ -25,13 +24,13 @@ export interface DecisionFields {
 
 /** The fields of one decision. */
 export function decisionFields(
-  { csr, path, nodeName, tokenId }: RequestView,
+  { csr, path, nodeName, tokenId, digest }: RequestView,
   { facts, verdict }: Decision,
 ): DecisionFields {
   return {
     csr: csr.name,
     uid: csr.uid,
-    request: `sha256:${hash('sha256', csr.request, 'hex')}`,
+    request: `sha256:${digest()}`,
     signer: csr.signerName,
     requester: csr.requester.username,
     tokenId,

@@ -1,8 +1,8 @@
 import type { Condition, Csr, CsrWriter } from '../ports.ts';
 import { isRemote } from '../errors.ts';
-import { summariseCertificate } from '../pki/certificate-summary.ts';
 import { LARGEST_REQUEST_BYTES } from '../pki/pkcs10.ts';
 import type { ListWatch } from '../runtime/informer.ts';
+import { IssuedCertificates } from './issued-certificates.ts';
 import { listWatch } from './list-watch.ts';
 import { TextPool } from './text-pool.ts';
 import type { Transport } from './transport.ts';
@@ -24,7 +24,12 @@ const NO_METADATA = { labels: {}, annotations: {}, finalizers: [] };
  * Reads a CertificateSigningRequest. Throws RemoteError `Unreadable` when it is none. `keepRequest` keeps the request
  * bytes of a settled one, too: for `explain`, not for the copy in memory.
  */
-export function readCsr(object: unknown, keepRequest = false, pool = new TextPool()): Csr {
+export function readCsr(
+  object: unknown,
+  keepRequest = false,
+  pool = new TextPool(),
+  certificates = new IssuedCertificates(),
+): Csr {
   const meta = readMeta(object);
   const spec = objectAt(objectAt(object)['spec']);
   const status = objectAt(objectAt(object)['status']);
@@ -49,7 +54,7 @@ export function readCsr(object: unknown, keepRequest = false, pool = new TextPoo
     request: settled && !keepRequest ? NO_BYTES : requestAt(spec['request']),
     conditions,
     issued: certificate !== '',
-    certificate: certificate === '' ? undefined : summariseCertificate(Buffer.from(certificate, 'base64')),
+    certificate: certificate === '' ? undefined : certificates.shown(certificate),
   };
 }
 
@@ -74,22 +79,26 @@ function readCondition(wire: WireObject, pool: TextPool): Condition {
   };
 }
 
-/** CSRs of one signer, or of every signer where it is undefined. */
-export function csrListWatch(transport: Transport, signerName: string | undefined): ListWatch<Csr> {
+/** CSRs of one signer, or of every signer where it is undefined. `certificates` is that of a writer beside it. */
+export function csrListWatch(
+  transport: Transport,
+  signerName: string | undefined,
+  certificates = new IssuedCertificates(),
+): ListWatch<Csr> {
   const pool = new TextPool();
   return listWatch<Csr>({
     transport,
     resource: RESOURCE,
     path: PATH,
     selectors: signerName === undefined ? {} : { fieldSelector: `spec.signerName=${signerName}` },
-    read: (object) => readCsr(object, false, pool),
+    read: (object) => readCsr(object, false, pool, certificates),
     keyOf: (csr) => csr.name,
     identityOf: (csr) => csr.uid,
   });
 }
 
 /** Writes to `/approval` and `/status` with PUT: no right to patch is needed, and nobody else's change is lost. */
-export function csrWriter(transport: Transport): CsrWriter {
+export function csrWriter(transport: Transport, certificates = new IssuedCertificates()): CsrWriter {
   const put = async (
     csr: Csr,
     subresource: 'approval' | 'status',
@@ -132,7 +141,7 @@ export function csrWriter(transport: Transport): CsrWriter {
     issue: async (csr, certificatePem, signal) => {
       const certificate = Buffer.from(certificatePem, 'utf8').toString('base64');
       const written = await put(csr, 'status', { certificate }, signal);
-      return { ...written, issued: true, certificate: summariseCertificate(Buffer.from(certificate, 'base64')) };
+      return { ...written, issued: true, certificate: certificates.written(certificate) };
     },
     fail: (csr, reason, message, signal) =>
       put(csr, 'status', { conditions: [...csr.conditions, condition('Failed', reason, message)] }, signal),

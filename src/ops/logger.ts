@@ -1,8 +1,18 @@
 import pino from 'pino';
 import type { Log } from '../ports.ts';
 
-/** JSON lines with RFC 3339 times. `write` gets each line with its newline. */
-export function createLog(level: string, write: (line: string) => void): Log {
+/** pino tells a destination that has it of the level of each line, before the line. */
+const TELLS_LEVEL = Symbol.for('pino.metadata');
+/** pino's number for it. */
+const WARN = 40;
+
+/** JSON lines with RFC 3339 times. `write` gets each line with its newline, and whether it is a warning or worse. */
+export function createLog(level: string, write: (line: string, isWarning: boolean) => void): Log {
+  const destination = {
+    [TELLS_LEVEL]: true,
+    lastLevel: 0,
+    write: (line: string) => write(line, destination.lastLevel >= WARN),
+  };
   return pino(
     {
       level,
@@ -11,7 +21,7 @@ export function createLog(level: string, write: (line: string) => void): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
     },
-    { write },
+    destination,
   );
 }
 

@@ -21,6 +21,8 @@ export interface RequestView {
   readonly tokenId: string | undefined;
   /** SHA-256 of the SubjectPublicKeyInfo, hex; '' where no key could be read. Computed when it is asked for. */
   readonly keyFingerprint: () => string;
+  /** SHA-256 of the bytes of the request, hex. Computed when it is asked for. */
+  readonly digest: () => string;
 }
 
 /** Reads the request of a CSR. Total: whatever is wrong with the bytes is in `reading`. */
@@ -34,8 +36,14 @@ export function viewRequest(csr: Csr): RequestView {
     reading,
     nodeName,
     tokenId: tokenIdOfUser(csr.requester.username),
-    keyFingerprint: () => (reading.csr === undefined ? '' : hash('sha256', reading.csr.publicKeyDer, 'hex')),
+    keyFingerprint: once(() => (reading.csr === undefined ? '' : hash('sha256', reading.csr.publicKeyDer, 'hex'))),
+    digest: once(() => hash('sha256', csr.request, 'hex')),
   };
+}
+
+function once(compute: () => string): () => string {
+  let known: string | undefined;
+  return () => (known ??= compute());
 }
 
 /** `worker-1` from `system:node:worker-1`; undefined when it is not of that form. */

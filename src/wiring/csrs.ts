@@ -13,6 +13,7 @@ import { Signer } from '../controllers/signer.ts';
 import { accessReviews } from '../kubernetes/access-reviews.ts';
 import { csrListWatch, csrWriter } from '../kubernetes/csrs.ts';
 import { Events } from '../kubernetes/events.ts';
+import { IssuedCertificates } from '../kubernetes/issued-certificates.ts';
 import type { Transport } from '../kubernetes/transport.ts';
 import { signerLabel } from '../ops/metrics.ts';
 import { lifetimeOfNode } from '../pki/lifetimes.ts';
@@ -29,7 +30,7 @@ import {
 } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Controller } from '../runtime/controller.ts';
-import type { Informer } from '../runtime/informer.ts';
+import type { Informer, ListWatch } from '../runtime/informer.ts';
 import type { Part } from '../runtime/lifecycle.ts';
 import { mergeStores } from '../runtime/merged-store.ts';
 import { periodic } from '../runtime/periodic.ts';
@@ -83,10 +84,12 @@ export function csrSide(
   const observes = config.mode === 'observe';
   const watched: readonly string[] = KUBELET_SIGNERS;
   const served = config.serving.enabled ? watched : [CLIENT_SIGNER];
+  const certificates = new IssuedCertificates();
+  const listWatch = (signer: string | undefined): ListWatch<Csr> => csrListWatch(transport, signer, certificates);
   const informers =
     config.cleaner.allSigners && runs.has('cleaner')
-      ? [informerOf(context, 'csrs', csrListWatch(transport, undefined))]
-      : watched.map((name) => informerOf(context, `csrs-${signerLabel(name)}`, csrListWatch(transport, name)));
+      ? [informerOf(context, 'csrs', listWatch(undefined))]
+      : watched.map((name) => informerOf(context, `csrs-${signerLabel(name)}`, listWatch(name)));
   const csrs = mergeStores(informers);
   const pending = new PendingRequests(csrs, () => clock.now());
   const events = new Events({
@@ -115,7 +118,7 @@ export function csrSide(
     csrs,
     pending,
     decider,
-    writer: csrWriter(transport),
+    writer: csrWriter(transport, certificates),
     events: observes ? SILENT_EVENTS : events,
     telemetry: metrics,
     log,

@@ -29,6 +29,17 @@ describe('ops/logger', () => {
     expect(lines.map((line) => (JSON.parse(line) as { level: string }).level)).to.deep.equal(['info', 'error']);
   });
 
+  it('tells which lines are a warning or worse', () => {
+    const warnings: boolean[] = [];
+    const told = createLog('debug', (_, isWarning) => warnings.push(isWarning));
+    told.debug({}, 'm');
+    told.info({}, 'm');
+    told.warn({}, 'm');
+    told.error({}, 'm');
+    told.info({}, 'm');
+    expect(warnings).to.deep.equal([false, false, true, true, false]);
+  });
+
   for (const [row, fields] of [
     ['a token', { token: `abcdef.${SECRET}` }],
     ['a secret part', { secret: SECRET }],

@@ -1,5 +1,8 @@
 import { startApp } from '../../app.ts';
+import type { Config } from '../../config.ts';
+import { LogLines } from '../../ops/log-lines.ts';
 import { createLog } from '../../ops/logger.ts';
+import type { Log } from '../../ports.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Io } from '../io.ts';
 import { loadConfig, type RunFlags } from '../settings.ts';
@@ -7,7 +10,16 @@ import { loadConfig, type RunFlags } from '../settings.ts';
 /** Runs the service until it is interrupted, then finishes what is in hand. */
 export async function run(flags: RunFlags, io: Io): Promise<void> {
   const config = await loadConfig(flags, io);
-  const log = createLog(config.ops.logLevel, (line) => io.out(line));
+  const lines = new LogLines((text) => io.out(text), systemClock);
+  const log = createLog(config.ops.logLevel, (line, isWarning) => lines.add(line, isWarning));
+  try {
+    await serve(config, log, flags, io);
+  } finally {
+    lines.flush();
+  }
+}
+
+async function serve(config: Config, log: Log, flags: RunFlags, io: Io): Promise<void> {
   const app = await startApp({
     config,
     clock: systemClock,

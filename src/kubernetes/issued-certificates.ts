@@ -1,0 +1,29 @@
+import { type IssuedCertificate, summariseCertificate } from '../pki/certificate-summary.ts';
+
+/** More are not on their way back at the same time, unless a watch is behind. */
+const MOST_WRITTEN = 512;
+
+/** Reads the certificates of CSRs. One that was written here comes back by the watch, and need not be read again. */
+export class IssuedCertificates {
+  readonly #written = new Map<string, IssuedCertificate | undefined>();
+
+  /** Reads `status.certificate`, which is base64 of PEM, as it was just written. */
+  written(base64: string): IssuedCertificate | undefined {
+    const read = summarise(base64);
+    if (this.#written.size >= MOST_WRITTEN) this.#written.clear();
+    this.#written.set(base64, read);
+    return read;
+  }
+
+  /** Reads `status.certificate` as the API server shows it. */
+  shown(base64: string): IssuedCertificate | undefined {
+    const known = this.#written.get(base64);
+    if (known === undefined) return summarise(base64);
+    this.#written.delete(base64);
+    return known;
+  }
+}
+
+function summarise(base64: string): IssuedCertificate | undefined {
+  return summariseCertificate(Buffer.from(base64, 'base64'));
+}

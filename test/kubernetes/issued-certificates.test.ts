@@ -1,0 +1,34 @@
+import { expect } from 'chai';
+import { before, describe, it } from 'mocha';
+import { IssuedCertificates } from '../../src/kubernetes/issued-certificates.ts';
+import { testAuthority } from '../support/csr-builder.ts';
+
+describe('kubernetes/issued-certificates', () => {
+  let texts: string[];
+  before(async () => {
+    const made = await Promise.all([testAuthority('P-256'), testAuthority('P-256')]);
+    texts = made.map(({ certPem }) => Buffer.from(certPem).toString('base64'));
+  });
+
+  it('reads one that was written here once, and shows that reading when it comes back', () => {
+    const certificates = new IssuedCertificates();
+    const [text = ''] = texts;
+    const written = certificates.written(text);
+    expect(written?.fingerprint).to.match(/^[0-9a-f]{64}$/);
+    expect(certificates.shown(text)).to.equal(written);
+    expect(certificates.shown(text), 'a second time').to.not.equal(written);
+  });
+
+  it('reads one that somebody else wrote', () => {
+    const certificates = new IssuedCertificates();
+    const [mine = '', others = ''] = texts;
+    const written = certificates.written(mine);
+    expect(certificates.shown(others)?.fingerprint).to.be.a('string').and.not.equal(written?.fingerprint);
+  });
+
+  it('answers nothing for what is no certificate', () => {
+    const certificates = new IssuedCertificates();
+    expect(certificates.written('AAAA')).to.equal(undefined);
+    expect(certificates.shown('AAAA')).to.equal(undefined);
+  });
+});
