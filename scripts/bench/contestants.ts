@@ -7,6 +7,7 @@ import { bundle } from '../bundle.ts';
 import { startControllerManager } from '../servers/controller-manager.ts';
 import type { ServerProcess } from '../servers/process.ts';
 import { configFor, startService } from '../servers/service.ts';
+import type { Supervisor } from '../servers/supervisor.ts';
 import type { Stage } from './stage.ts';
 
 export interface Running {
@@ -36,7 +37,7 @@ export interface Contestants {
   readonly manager: Contestant;
   /** As it is shipped. */
   readonly managerAsShipped: Contestant;
-  /** With a loop beside it that approves every serving CSR, which it leaves to others. */
+  /** With an approver of serving CSRs beside it, which it leaves to others: `scripts/servers/serving-approver`. */
   readonly managerWithApprover: Contestant;
   /** Two writes for each CSR with a certificate that was made before, and no check: what the API server can take. */
   readonly ceiling: Contestant;
@@ -51,29 +52,22 @@ export async function contestants(): Promise<Contestants> {
   const folder = mkdtempSync(join(tmpdir(), 'kubelet-bootstrap-bench-'));
   await bundle(folder);
   let count = 0;
-  const script = ({ supervisor, plane, serviceKubeconfig: kubeconfig }: Stage, name: string): ServerProcess => {
-    count += 1;
-    const settings = join(folder, `${name}.json`);
-    writeFileSync(settings, JSON.stringify({ kubeconfig, certificate: plane.ca.certificate }));
-    return supervisor.start({
-      name: `${name}-${count}`,
-      command: process.execPath,
-      args: [join(import.meta.dirname, `${name}.ts`), settings],
-    });
-  };
+  const stopping = (supervisor: Supervisor, all: readonly ServerProcess[]): Pick<Running, 'pids' | 'stop'> => ({
+    pids: all.map(({ pid }) => pid),
+    stop: async () => void (await Promise.all(all.map((each) => supervisor.end(each, 5_000)))),
+  });
   const manager = (name: string, flags: readonly string[], approver = false): Contestant => ({
     name,
-    start: async (stage) => {
-      const { supervisor, plane, managerBinary } = stage;
-      const helper = approver ? [script(stage, 'approver')] : [];
+    start: async ({ supervisor, plane, managerBinary, approverBinary, serviceKubeconfig }) => {
+      count += 1;
       const options = { binary: managerBinary, controlPlane: plane, controllers: MANAGER, flags } as const;
-      const started = await startControllerManager(supervisor, { ...options, signing: 'all' });
-      const all = [started, ...helper];
-      return {
-        pids: all.map(({ pid }) => pid),
-        ready: () => Promise.resolve(),
-        stop: async () => void (await Promise.all(all.map((each) => supervisor.end(each, 5_000)))),
-      };
+      const all = [await startControllerManager(supervisor, { ...options, signing: 'all' })];
+      // Not before the signer runs: what was approved by then would be no work of theirs together.
+      if (approver) {
+        const args = ['--kubeconfig', serviceKubeconfig];
+        all.push(supervisor.start({ name: `serving-approver-${count}`, command: approverBinary, args }));
+      }
+      return { ...stopping(supervisor, all), ready: () => Promise.resolve() };
     },
   });
   const unlimited = ['--kube-api-qps=10000', '--kube-api-burst=10000'];
@@ -108,13 +102,13 @@ export async function contestants(): Promise<Contestants> {
     managerAsShipped: manager('kube-controller-manager as shipped', []),
     ceiling: {
       name: 'bare writes',
-      start: (stage) => {
-        const started = script(stage, 'ceiling');
-        return Promise.resolve({
-          pids: [started.pid],
-          ready: () => Promise.resolve(),
-          stop: () => stage.supervisor.end(started, 2_000),
-        });
+      start: ({ supervisor, plane, serviceKubeconfig: kubeconfig }) => {
+        count += 1;
+        const settings = join(folder, 'ceiling.json');
+        writeFileSync(settings, JSON.stringify({ kubeconfig, certificate: plane.ca.certificate }));
+        const args = [join(import.meta.dirname, 'ceiling.ts'), settings];
+        const started = supervisor.start({ name: `ceiling-${count}`, command: process.execPath, args });
+        return Promise.resolve({ ...stopping(supervisor, [started]), ready: () => Promise.resolve() });
       },
     },
     close: () => rmSync(folder, { recursive: true, force: true }),

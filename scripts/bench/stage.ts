@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { CSRS } from '../../test/support/crowd.ts';
 import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
 import { findBinaries } from '../servers/binaries.ts';
+import { findGoProgram } from '../servers/go-program.ts';
 import { HttpsClient } from '../servers/https-client.ts';
 import type { ServerProcess } from '../servers/process.ts';
 import { newSupervisor } from '../servers/servers.ts';
@@ -17,6 +18,7 @@ export interface Stage {
   readonly supervisor: Supervisor;
   readonly plane: ControlPlane;
   readonly managerBinary: string;
+  readonly approverBinary: string;
   /** With the service account, and the rights, that the manifests give the service. */
   readonly serviceKubeconfig: string;
   /** CPU seconds of kube-apiserver so far. */
@@ -46,6 +48,11 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
       supervisor,
       plane,
       managerBinary: binaries['kube-controller-manager'],
+      approverBinary: await findGoProgram({
+        name: 'serving-approver',
+        modules: ['../go.mod', '../go.sum'],
+        usually: 'seconds, for its libraries are those of the servers',
+      }),
       serviceKubeconfig: await serviceAccount(plane, binaries.kubectl),
       apiServerCpu: () => cpuSeconds(processes.find(({ name }) => name === 'kube-apiserver')?.pid ?? 0),
       apiCalls: async () => {
