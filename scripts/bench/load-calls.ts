@@ -13,8 +13,8 @@ export interface Waited {
 export interface LoadCalls {
   /** Creates a CSR for each node, many at once. */
   make(kind: Kind, nodes: readonly string[]): Promise<void>;
-  /** One after the other, each when the one before it has its certificate; ends after `mostMs`. */
-  oneByOne(kind: Kind, nodes: readonly string[], mostMs: number): Promise<void>;
+  /** One after the other, each `apartMs` after the one before it has its certificate; ends after `mostMs`. */
+  oneByOne(kind: Kind, nodes: readonly string[], mostMs: number, apartMs?: number): Promise<void>;
   /** So many a second, whatever becomes of them. */
   pace(kind: Kind, nodes: readonly string[], perSecond: number): Promise<void>;
   /** So many a second, all by and for one node. */

@@ -63,9 +63,10 @@ function load(settings: LoadSettings, seen: Following): LoadCalls {
       const gate = new PQueue({ concurrency: AT_ONCE });
       await gate.addAll(nodes.map((node) => () => createOne(kind, node)));
     },
-    oneByOne: async (kind, nodes, mostMs) => {
+    oneByOne: async (kind, nodes, mostMs, apartMs = 0) => {
       const endAt = performance.now() + mostMs;
       for (const node of nodes) {
+        if (apartMs > 0) await wait(apartMs);
         await createOne(kind, node);
         if (!(await seen.until(() => seen.issuedAt.has(nameOf(kind, node)), endAt - performance.now()))) return;
       }

@@ -69,6 +69,8 @@ export class Signer {
   readonly #options: SignerOptions;
   /** Fresh copies from the approver, newer than what the watch has shown. */
   readonly #offered = new Map<string, Csr>();
+  /** Their versions by uid, until they are settled. */
+  readonly #offeredVersions = new Map<string, string>();
   /** Written by us, until the watch shows it. */
   readonly #settled = new Set<string>();
   readonly #reported = new Map<string, string>();
@@ -88,11 +90,18 @@ export class Signer {
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
   offer(csr: Csr): void {
     this.#offered.set(csr.name, csr);
+    this.#offeredVersions.set(csr.uid, csr.resourceVersion);
+  }
+
+  /** Whether just this version was offered: the watch shows nothing new with it. */
+  wasOffered(csr: Csr): boolean {
+    return this.#offeredVersions.get(csr.uid) === csr.resourceVersion;
   }
 
   /** To be told when a CSR is settled or gone. */
   forget(csr: Csr): void {
     this.#settled.delete(csr.uid);
+    this.#offeredVersions.delete(csr.uid);
     this.#reported.delete(csr.uid);
     if (this.#offered.get(csr.name)?.uid === csr.uid) this.#offered.delete(csr.name);
   }

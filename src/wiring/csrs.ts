@@ -191,8 +191,8 @@ export function csrSide(
         state.records.saw(csr);
         pending.put(csr);
         if (stateOf(csr) !== 'pending') approver.forget(csr);
-        if (waits(csr)) queue(csr);
-        else settle(csr);
+        if (!waits(csr)) settle(csr);
+        else if (!signer.wasOffered(csr)) queue(csr);
       },
       gone: (csr) => {
         pending.gone(csr);
