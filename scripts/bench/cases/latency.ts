@@ -5,6 +5,8 @@ import type { Load } from '../load.ts';
 import type { Kind, Waited } from '../load-calls.ts';
 
 const AT_REST = 300;
+/** The code of a service that has run for a while is compiled. */
+const WARM = 100;
 /** Long enough for what a certificate leaves to do: the next node comes to a service at rest. */
 const APART_MS = 25;
 const PER_SECOND = 50;
@@ -15,7 +17,7 @@ const PATIENCE_MS = 30_000;
 export const waits = (all: readonly Waited[], capMs = PATIENCE_MS): number[] =>
   all.map(({ createdAt, issuedAt }) => (issuedAt === undefined ? capMs : issuedAt - createdAt));
 
-/** The first certificate shows that the contestant runs, and is not counted. */
+/** The first certificates show that the contestant runs, and are not counted. */
 export async function warmUp(load: Load, kind: Kind = 'pool', nodes = nodeNames('warm', 5)): Promise<void> {
   await load.oneByOne(kind, nodes, 60_000);
   await load.forget();
@@ -37,7 +39,7 @@ const atRest: Case = {
   run: async ({ stage, load, scale }, who): Promise<Figures> => {
     const running = await who.start(stage);
     try {
-      await warmUp(load);
+      await warmUp(load, 'pool', nodeNames('warm', WARM));
       await load.oneByOne('pool', nodeNames('rest', Math.ceil(AT_REST * scale)), PATIENCE_MS, APART_MS);
       const all = waits(await load.waited('pool'));
       return { p50: median(all), p99: quantile(all, 0.99) };
@@ -63,7 +65,7 @@ const steady: Case = {
 async function runSteady({ stage, load, scale }: BenchContext, who: Contestant): Promise<Figures> {
   const running = await who.start(stage);
   try {
-    await warmUp(load);
+    await warmUp(load, 'pool', nodeNames('warm', WARM));
     await load.oneByOne('pool', nodeNames('rest', AT_REST), PATIENCE_MS, APART_MS);
     const rest = quantile(waits(await load.waited('pool')), 0.99);
     await load.forget();
