@@ -54,7 +54,8 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limit
     }
     const exchanging = new Exchange(limits, resolve, reject);
     try {
-      dispatcher.dispatch({ ...request, body: request.body ?? null }, exchanging);
+      // Else undici ends the connection after a DELETE that has a body, as some servers do not read it: ours do.
+      dispatcher.dispatch({ ...request, body: request.body ?? null, reset: false }, exchanging);
     } catch (error) {
       exchanging.fail(error);
     }

@@ -29,6 +29,12 @@ describe('exchange', () => {
       { origin, path: '/a?b=c', method: body === undefined ? 'GET' : 'POST', headers: { accept: 'text/plain' }, body },
       { timeoutMs: MINUTE, largestBytes: 1_000, signal: controller.signal, ...limits },
     );
+  const remove = (signal: AbortSignal) =>
+    exchange(
+      agent,
+      { origin, path: '/a', method: 'DELETE', headers: {}, body: '{"preconditions":{}}' },
+      { timeoutMs: MINUTE, largestBytes: 1_000, signal },
+    );
   const nothingIsLeft = (): void => {
     expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
   };
@@ -45,6 +51,14 @@ describe('exchange', () => {
     await agent.destroy();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('keeps the connection after a DELETE with a body', async () => {
+    let connections = 0;
+    server.on('connection', () => (connections += 1));
+    handle = (request, response) => request.resume().on('end', () => response.end('gone'));
+    for (let count = 0; count < 3; count += 1) await remove(controller.signal);
+    expect(connections).to.equal(1);
   });
 
   it('sends method, path, headers and body, and answers status, headers and the whole text', async () => {
