@@ -4,6 +4,7 @@ import { waits } from '../policy/csr-state.ts';
 import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
 import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { Rate } from '../runtime/rate.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 export interface CleanerOptions {
@@ -14,6 +15,8 @@ export interface CleanerOptions {
   /** An issued CSR is the journal of the node's record until that is written (DESIGN D16). */
   readonly isRecorded: (csr: Csr) => boolean;
   readonly concurrency: number;
+  /** Deletions that begin in a second at most: signing goes on beside them. */
+  readonly perSecond: number;
   /** Names what would go, and deletes nothing. */
   readonly dryRun: boolean;
   readonly clock: Clock;
@@ -32,11 +35,16 @@ export class Cleaner {
   /** One pass. Failures of single deletions are logged and left to the next pass; one never stops the others. */
   async sweep(signal: AbortSignal): Promise<number> {
     if (!this.#options.csrs.fresh()) return 0;
-    const gate = new PQueue({ concurrency: this.#options.concurrency });
+    const { concurrency, perSecond, dryRun, clock } = this.#options;
+    const gate = new PQueue({ concurrency });
+    const rate = new Rate(clock, dryRun ? Number.POSITIVE_INFINITY : perSecond);
     let removed = 0;
     for (const { csr, retention } of this.due()) {
+      await gate.onSizeLessThan(1);
+      await rate.turn(signal);
+      if (signal.aborted) break;
       void gate.add(async () => {
-        if (!signal.aborted && (await this.#remove(csr, retention, signal))) removed += 1;
+        if (await this.#remove(csr, retention, signal)) removed += 1;
       });
     }
     await gate.onIdle();

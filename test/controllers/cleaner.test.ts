@@ -108,6 +108,30 @@ describe('controllers/cleaner', () => {
     expect(world.cleaner.due()).to.have.length(2_000);
   });
 
+  it('begins no more deletions in a second than it may', async () => {
+    world = await World.make({ perSecond: 10 });
+    for (let count = 0; count < 100; count += 1) world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(WINDOWS.denied + 1);
+    const sweep = world.cleaner.sweep(never);
+    await world.clock.advance(1_000);
+    expect(removed().length).to.be.within(10, 11);
+    await world.clock.advance(10_000);
+    expect(await sweep).to.equal(100);
+  });
+
+  it('ends a pass at once when it is stopped', async () => {
+    world = await World.make({ perSecond: 10 });
+    for (let count = 0; count < 100; count += 1) world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(WINDOWS.denied + 1);
+    const stop = new AbortController();
+    const sweep = world.cleaner.sweep(stop.signal);
+    await world.clock.advance(1_000);
+    stop.abort();
+    expect(await sweep)
+      .to.equal(removed().length)
+      .and.to.be.below(12);
+  });
+
   it('in a dry run names what would go, and removes nothing', async () => {
     world = await World.make({ dryRun: true });
     const csr = world.approveByHand(world.addCsr(), 'Denied');

@@ -78,6 +78,7 @@ export interface WorldOptions {
   readonly onViolation?: 'wait' | 'deny';
   readonly accessReview?: 'class' | 'full';
   readonly backend?: (real: CertificateSigner) => CertificateSigner;
+  readonly perSecond?: number;
   readonly dryRun?: boolean;
   readonly withSigner?: boolean;
   readonly observes?: boolean;
@@ -181,6 +182,7 @@ export class World {
       isRecorded: ({ name }) => !this.unrecorded.has(name),
       windows: WINDOWS,
       concurrency: 4,
+      perSecond: options.perSecond ?? Number.POSITIVE_INFINITY,
       dryRun: options.dryRun ?? false,
     });
     const settle = (csr: Csr): void => {
