@@ -1,5 +1,6 @@
 import type { Condition, Csr, CsrWriter } from '../ports.ts';
 import { isRemote } from '../errors.ts';
+import type { IssuedCertificate } from '../pki/certificate-summary.ts';
 import { LARGEST_REQUEST_BYTES } from '../pki/pkcs10.ts';
 import type { ListWatch } from '../runtime/informer.ts';
 import { IssuedCertificates } from './issued-certificates.ts';
@@ -18,6 +19,9 @@ const TOO_MANY_BYTES = new Uint8Array(LARGEST_REQUEST_BYTES + 1);
 const LARGEST_BASE64 = Math.ceil((LARGEST_REQUEST_BYTES + 1) / 3) * 4;
 /** Metadata is echoed in every write; a CSR with more than this is never written to. */
 const LARGEST_METADATA = 16 * 1024;
+const NO_CONDITIONS: readonly Condition[] = Object.freeze([]);
+const NO_ADDRESSES: readonly string[] = Object.freeze([]);
+const NO_EXTRA: Csr['requester']['extra'] = Object.freeze({});
 const NO_METADATA = { labels: {}, annotations: {}, finalizers: [] };
 
 /**
@@ -34,8 +38,9 @@ export function readCsr(
   const spec = objectAt(objectAt(object)['spec']);
   const status = objectAt(objectAt(object)['status']);
   const certificate = textAt(status['certificate']);
-  const conditions = listAt(status['conditions']).map((item) => readCondition(objectAt(item), pool));
+  const conditions = readConditions(status['conditions'], pool);
   const settled = certificate !== '' || conditions.some((condition) => condition.type === 'Denied');
+  const username = textAt(spec['username']);
   const expirationSeconds = spec['expirationSeconds'];
   const hasLargeMetadata = sizeOf(meta) > LARGEST_METADATA;
   return {
@@ -44,18 +49,22 @@ export function readCsr(
     hasLargeMetadata,
     signerName: pool.text(textAt(spec['signerName'])),
     requester: {
-      username: textAt(spec['username']),
+      username,
       uid: textAt(spec['uid']),
       groups: pool.list(textsAt(spec['groups'])),
-      extra: Object.fromEntries(Object.entries(objectAt(spec['extra'])).map(([key, value]) => [key, textsAt(value)])),
+      extra: spec['extra'] === undefined ? NO_EXTRA : textListsAt(spec['extra']),
     },
     usages: pool.list(textsAt(spec['usages'])),
     expirationSeconds: typeof expirationSeconds === 'number' ? expirationSeconds : undefined,
     request: settled && !keepRequest ? NO_BYTES : requestAt(spec['request']),
     conditions,
     issued: certificate !== '',
-    certificate: certificate === '' ? undefined : certificates.shown(certificate),
+    certificate: certificate === '' ? undefined : slim(certificates.shown(certificate), username, pool),
   };
+}
+
+function textListsAt(value: unknown): Record<string, readonly string[]> {
+  return Object.fromEntries(Object.entries(objectAt(value)).map(([key, texts]) => [key, textsAt(texts)]));
 }
 
 function requestAt(base64: unknown): Uint8Array {
@@ -66,6 +75,24 @@ function requestAt(base64: unknown): Uint8Array {
 function sizeOf({ labels, annotations, finalizers }: Pick<Csr, 'labels' | 'annotations' | 'finalizers'>): number {
   const texts = [...Object.entries(labels).flat(), ...Object.entries(annotations).flat(), ...finalizers];
   return texts.reduce((size, text) => size + text.length, 0);
+}
+
+/** Thousands that were decided on in the same second say the same. */
+function readConditions(wire: unknown, pool: TextPool): readonly Condition[] {
+  if (wire === undefined) return NO_CONDITIONS;
+  return pool.made(JSON.stringify(wire), () => listAt(wire).map((item) => readCondition(objectAt(item), pool)));
+}
+
+/** Without copies of texts that all certificates, or this one and its request, have in common. */
+function slim(certificate: IssuedCertificate | undefined, username: string, pool: TextPool): Csr['certificate'] {
+  if (certificate === undefined) return undefined;
+  const { commonName, issuer, addresses } = certificate;
+  return {
+    ...certificate,
+    commonName: commonName === username ? username : commonName,
+    issuer: pool.text(issuer),
+    addresses: addresses.length === 0 ? NO_ADDRESSES : addresses,
+  };
 }
 
 function readCondition(wire: WireObject, pool: TextPool): Condition {

@@ -1,6 +1,7 @@
 /** More different texts than this are no repetition. */
 const MOST = 2_000;
 const LONGEST = 200;
+const LONGEST_KEY = 600;
 
 /**
  * Keeps one copy of texts that come again and again: thousands of objects from the API server say the same, and JSON
@@ -9,6 +10,7 @@ const LONGEST = 200;
 export class TextPool {
   readonly #texts = new Map<string, string>();
   readonly #lists = new Map<string, readonly string[]>();
+  readonly #made = new Map<string, unknown>();
 
   text(text: string): string {
     if (text.length > LONGEST) return text;
@@ -27,5 +29,16 @@ export class TextPool {
     if (this.#lists.size >= MOST) this.#lists.clear();
     this.#lists.set(key, texts);
     return texts;
+  }
+
+  /** What `make` makes of what `key` says; always the same `make` for one pool, and nothing that is changed later. */
+  made<T>(key: string, make: () => T): T {
+    if (key.length > LONGEST_KEY) return make();
+    const known = this.#made.get(key);
+    if (known !== undefined) return known as T;
+    if (this.#made.size >= MOST) this.#made.clear();
+    const value = make();
+    this.#made.set(key, value);
+    return value;
   }
 }

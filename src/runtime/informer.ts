@@ -61,7 +61,7 @@ const SLICE_MS = 20;
 export class Informer<T> implements Store<T> {
   readonly #options: InformerOptions<T>;
   readonly #handlers = new Set<InformerHandlers<T>>();
-  readonly #items = new Map<string, T>();
+  #items: Map<string, T> = new Map();
   #lastHeard: number | undefined;
   #synced = false;
   #stop: AbortController | undefined;
@@ -143,9 +143,8 @@ export class Informer<T> implements Store<T> {
     const found = new Map<string, T>();
     const resourceVersion = (await this.#listStream(found, signal)) ?? (await this.#listPages(found, signal));
     // Complete before anybody is told: what a handler sets off may ask at once whether the copy is fresh.
-    const before = new Map(this.#items);
-    this.#items.clear();
-    for (const [key, item] of found) this.#items.set(key, item);
+    const before = this.#items;
+    this.#items = found;
     this.#synced = true;
     await this.#tellOfList(before, found, signal);
     this.#onSynced();

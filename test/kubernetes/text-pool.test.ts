@@ -25,4 +25,19 @@ describe('kubernetes/text-pool', () => {
     }
     expect(pool.text('x'.repeat(10_000))).to.have.length(10_000);
   });
+
+  it('makes what a key says once', () => {
+    const pool = new TextPool();
+    const first = pool.made('a', () => ({ a: 1 }));
+    expect(pool.made('a', () => ({ a: 1 }))).to.equal(first);
+    expect(pool.made('b', () => ({ b: 2 }))).to.deep.equal({ b: 2 });
+  });
+
+  it('makes what keys say, however many and long they are', () => {
+    const pool = new TextPool();
+    for (let count = 0; count < 5_000; count += 1) {
+      expect(pool.made(`${count}`, () => ({ count }))).to.deep.equal({ count });
+    }
+    expect(pool.made('x'.repeat(10_000), () => 'long')).to.equal('long');
+  });
 });

@@ -33,6 +33,17 @@ describe('the bundle', function () {
     for (const name of code) expect(existsSync(join(dir, `${name}.map`)), name).to.equal(true);
   });
 
+  it('has nothing beyond ASCII, and no models of client-node: its text stays in memory', () => {
+    for (const name of readdirSync(dir).filter((file) => file.endsWith('.mjs'))) {
+      const text = readFileSync(join(dir, name));
+      expect(
+        text.findIndex((byte) => byte > 127),
+        name,
+      ).to.equal(-1);
+      expect(text.includes('V1PodSpec'), name).to.equal(false);
+    }
+  });
+
   it('runs each program alone in its folder, without node_modules', async () => {
     const service = await run('kubelet-bootstrap.mjs', '--help');
     expect(service).to.include({ code: 0, stderr: '' });
