@@ -93,6 +93,12 @@ export class Signer {
     this.#offeredVersions.set(csr.uid, csr.resourceVersion);
   }
 
+  /** Takes the offer back: it will come by the watch. */
+  withdraw(csr: Csr): void {
+    this.#offered.delete(csr.name);
+    this.#offeredVersions.delete(csr.uid);
+  }
+
   /** Whether just this version was offered: the watch shows nothing new with it. */
   wasOffered(csr: Csr): boolean {
     return this.#offeredVersions.get(csr.uid) === csr.resourceVersion;

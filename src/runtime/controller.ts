@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Place } from './fair-queue.ts';
+import type { RoomLimits } from './room.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface ControllerOptions {
@@ -14,6 +15,8 @@ export interface ControllerOptions {
   /** See `WorkQueue`. */
   readonly drains?: boolean;
   readonly paused?: boolean;
+  readonly limits?: RoomLimits;
+  readonly onRoom?: () => void;
 }
 
 /** The loop of every controller: keys in, reconcile, look again or retry. */
@@ -24,17 +27,13 @@ export class Controller {
   readonly #random: () => number;
 
   constructor(options: ControllerOptions) {
-    const { name, reconcile, placeOf, concurrency, clock, random, onFailure, drains = false, paused = false } = options;
+    const { name, reconcile, placeOf, random, ...queue } = options;
     this.name = name;
     this.#placeOf = placeOf;
     this.#random = random;
     this.queue = new WorkQueue({
-      concurrency,
-      clock,
+      ...queue,
       random,
-      onFailure,
-      drains,
-      paused,
       work: async (key, signal) => {
         const again = await reconcile(key, signal);
         if (again !== undefined) this.addAfter(key, again);
@@ -42,9 +41,9 @@ export class Controller {
     });
   }
 
-  /** Has the key reconciled when its turn comes. */
-  add(key: string): void {
-    this.queue.add(key, this.#placeOf(key));
+  /** Has the key reconciled when its turn comes. False when too many wait: `onRoom` says when to come again. */
+  add(key: string): boolean {
+    return this.queue.add(key, this.#placeOf(key));
   }
 
   /** Has it reconciled after `ms` and up to a tenth more, so that many keys do not come at once. */

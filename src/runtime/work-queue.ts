@@ -2,6 +2,7 @@ import PQueue from 'p-queue';
 import { isRemote } from '../errors.ts';
 import { backoff, type Clock } from './clock.ts';
 import { FairQueue, type FairQueueOptions, type Place } from './fair-queue.ts';
+import { Room, type RoomLimits } from './room.ts';
 
 export interface WorkQueueOptions {
   /** How many keys are worked on at the same time. At least 1. */
@@ -14,6 +15,10 @@ export interface WorkQueueOptions {
   readonly work: (key: string, signal: AbortSignal) => Promise<void>;
   /** Told of every throw, with the wait until the next attempt. */
   readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
+  /** How many keys may wait; any number when absent. */
+  readonly limits?: RoomLimits;
+  /** Called when keys that were turned away may be added again. */
+  readonly onRoom?: () => void;
   /** On stop, keys that wait are worked on, too: they may be the second half of something. */
   readonly drains?: boolean;
   readonly firstRetryMs?: number;
@@ -28,12 +33,14 @@ const MOST_RETRY_MS = 60_000;
 /**
  * A keyed work queue in front of p-queue (DESIGN D13). Promises: a key is never worked on twice at the same time; a key
  * that is added while it waits is worked on once; one that is added while it is being worked on is worked on again
- * afterwards; failures of one key delay that key alone.
+ * afterwards; failures of one key delay that key alone. It holds no more keys than its limits say: what is turned away is
+ * the caller's to remember.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #gate: PQueue<FairQueue, FairQueueOptions>;
   readonly #stopping = new AbortController();
+  readonly #room: Room | undefined;
   #closed = false;
   readonly #queued = new Set<string>();
   readonly #running = new Set<string>();
@@ -46,7 +53,8 @@ export class WorkQueue {
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
-    const { concurrency, paused = false } = options;
+    const { concurrency, paused = false, limits } = options;
+    this.#room = limits === undefined ? undefined : new Room(limits);
     this.#gate = new PQueue({ concurrency, queueClass: FairQueue, autoStart: !paused });
   }
 
@@ -70,16 +78,23 @@ export class WorkQueue {
     return this.#timers.size;
   }
 
-  /** Has the key worked on as soon as its turn comes. */
-  add(key: string, place: Place): void {
-    if (this.#closed || this.#queued.has(key)) return;
+  /** Whether the key waits, for its turn or its time, or is being worked on. */
+  has(key: string): boolean {
+    return this.#queued.has(key) || this.#running.has(key) || this.#timers.has(key);
+  }
+
+  /** Has the key worked on as soon as its turn comes. False when it was turned away: see `onRoom`. */
+  add(key: string, place: Place): boolean {
+    if (this.#closed || this.#queued.has(key)) return true;
     if (this.#running.has(key)) {
       this.#dirty.set(key, place);
-      return;
+      return true;
     }
     this.#cancelTimer(key);
+    if (this.#room?.take(place) === false) return false;
     this.#queued.add(key);
     void this.#gate.add(() => this.#run(key, place), { place });
+    return true;
   }
 
   /** Has the key worked on after `ms`; an earlier time that is set already stays. */
@@ -128,8 +143,10 @@ export class WorkQueue {
     const turn = (this.#turn ??= this.#beginTurn());
     if (this.#options.clock.monotonic() >= turn.endsAt) await turn.over;
     this.#queued.delete(key);
+    const hasRoom = this.#room?.giveBack(place) === true;
     if (this.#closed) return;
     this.#running.add(key);
+    if (hasRoom) this.#options.onRoom?.();
     try {
       await this.#options.work(key, this.#stopping.signal);
       this.#failures.delete(key);

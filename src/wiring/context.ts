@@ -29,7 +29,7 @@ export function informerOf<T>({ clock, random, log }: Context, name: string, sou
 /** A controller whose failures are logged and counted. */
 export function controllerOf(
   { clock, random, log, metrics }: Context,
-  options: Pick<ControllerOptions, 'name' | 'concurrency' | 'reconcile' | 'placeOf' | 'drains'>,
+  options: Pick<ControllerOptions, 'name' | 'concurrency' | 'reconcile' | 'placeOf' | 'drains' | 'limits' | 'onRoom'>,
 ): Controller {
   return new Controller({
     ...options,

@@ -34,6 +34,7 @@ import type { Informer, ListWatch } from '../runtime/informer.ts';
 import type { Part } from '../runtime/lifecycle.ts';
 import { mergeStores } from '../runtime/merged-store.ts';
 import { periodic } from '../runtime/periodic.ts';
+import type { RoomLimits } from '../runtime/room.ts';
 import type { TokenRecord } from '../tokens/token-secret.ts';
 import { type Context, controllerOf, informerOf } from './context.ts';
 import type { NodeState } from './node-state.ts';
@@ -55,6 +56,9 @@ export interface CsrSide {
 
 /** Events are for the owners of nodes: a service that only observes tells its own owner. */
 const SILENT_EVENTS: EventSink = { warn: () => true };
+
+/** Keys that wait are a small part of the CSRs in memory, whatever is made at once, and by whom. */
+const WAITING_AT_MOST: RoomLimits = { ofClass: 5_000, ofUser: 500 };
 
 /** Where others approve, they count. */
 const UNCOUNTED: Pick<Seats, 'take'> = { take: () => Promise.resolve(true) };
@@ -149,7 +153,7 @@ export function csrSide(
     onApproved: (csr) => {
       if (!runs.has('signer')) return;
       signer.offer(csr);
-      signing.add(csr.name);
+      if (!signing.add(csr.name)) signer.withdraw(csr);
     },
   });
   const place = (name: string): ReturnType<typeof placeOf> => {
@@ -161,6 +165,8 @@ export function csrSide(
     concurrency: config.approver.concurrency,
     reconcile: (name, signal) => approver.reconcile(name, signal),
     placeOf: place,
+    limits: WAITING_AT_MOST,
+    onRoom: () => queueMissing(approving, 'pending'),
   });
   const signing = controllerOf(context, {
     name: 'signer',
@@ -168,6 +174,8 @@ export function csrSide(
     concurrency: config.signer.concurrency,
     reconcile: (name, signal) => signer.reconcile(name, signal),
     placeOf: place,
+    limits: WAITING_AT_MOST,
+    onRoom: () => queueMissing(signing, 'approved'),
   });
 
   const queue = (csr: Csr): void => {
@@ -176,6 +184,13 @@ export function csrSide(
     if (stage === 'pending' && observes) approver.capture(pending.view(csr));
     if (stage === 'pending' && runs.has('approver')) approving.add(csr.name);
     if (stage === 'approved' && runs.has('signer')) signing.add(csr.name);
+  };
+  /** The copy in memory knows what was turned away: whatever waits, and nobody plans to look at. */
+  const queueMissing = ({ queue: line }: Controller, stage: 'pending' | 'approved'): void => {
+    for (const name of pending.names()) {
+      const csr = csrs.get(name);
+      if (csr !== undefined && stateOf(csr) === stage && !line.has(name)) queue(csr);
+    }
   };
   const settle = (csr: Csr): void => {
     approver.forget(csr);

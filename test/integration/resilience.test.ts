@@ -89,6 +89,34 @@ describe('the service when things go wrong', function () {
     await allIssued('bounded', 500);
   });
 
+  it('keeps no more than 500 of one requester waiting, and comes to the rest: 700 to approve, 700 approved by others', async () => {
+    await createBootstrapCsrs(client, nodeNames('crowd', 1_400));
+    const { admin } = running().controlPlane;
+    const gate = new PQueue({ concurrency: 16 });
+    const conditions = [{ type: 'Approved', status: 'True', reason: 'ByHand', message: '' }];
+    const some = (await seenCsrs(running().controlPlane, 'csr-crowd-')).filter((_, index) => index % 2 === 0);
+    await gate.addAll(
+      some.map((csr) => async () => {
+        const path = `${CSRS}/${csr.metadata.name}`;
+        await admin.must('PUT', `${path}/approval`, { ...csr, status: { conditions } });
+      }),
+    );
+    service = await running().start({}, false);
+    let deepest = 0;
+    await until(
+      'all are issued',
+      async () => {
+        const { body } = (await service?.ops('/metrics')) ?? { body: '' };
+        for (const [, value] of body.matchAll(/^kubelet_bootstrap_queue_depth\{[^}]*\} (\d+)$/gm))
+          deepest = Math.max(deepest, Number(value));
+        return ((await service?.metric('kubelet_bootstrap_issue_seconds_count')) ?? 0) >= 1_400;
+      },
+      5,
+    );
+    await allIssued('crowd', 1_400);
+    expect(deepest).to.be.within(100, 500);
+  });
+
   it('killed amid 200 CSRs and started again, issues every one exactly once', async () => {
     await createBootstrapCsrs(client, nodeNames('killed', 200));
     const first = await running().start(ONE_AT_A_TIME, false);

@@ -220,6 +220,49 @@ describe('runtime/work-queue', () => {
     expect(queue).to.include({ depth: 0, inFlight: 0, delayed: 0 });
   });
 
+  it('holds no more keys than it may, and works on every one that comes again when there is room', async () => {
+    const cache = Array.from({ length: 1_000 }, (_, number) => `a-${number}`);
+    const done: string[] = [];
+    let most = 0;
+    const of = (user: string): Place => ({ ...PLACE, user });
+    const queue: WorkQueue = queueOf({
+      concurrency: 2,
+      limits: { ofClass: 100, ofUser: 10 },
+      work: async (key) => {
+        await clock.sleep(1);
+        done.push(key);
+      },
+      onRoom: () => {
+        for (const key of cache) if (!done.includes(key) && !queue.has(key)) queue.add(key, of('a'));
+        most = Math.max(most, queue.depth);
+      },
+    });
+    expect(cache.filter((key) => queue.add(key, of('a')))).to.have.length(12);
+    expect(queue.depth).to.equal(10);
+    expect(queue.add('b-1', of('b')), 'room of another user').to.equal(true);
+    await clock.advance(10);
+    expect(done).to.include('b-1');
+    await clock.advance(1_000);
+    expect(done.filter((key) => key.startsWith('a-')).toSorted()).to.deep.equal(cache.toSorted());
+    expect(most).to.be.at.most(10);
+    expect(queue).to.include({ depth: 0, inFlight: 0, delayed: 0 });
+  });
+
+  it('knows the keys that wait for their turn, their time or their end', async () => {
+    const queue = queueOf({ concurrency: 1 });
+    queue.add('running', PLACE);
+    queue.add('waiting', PLACE);
+    queue.addAfter('later', PLACE, 10);
+    expect(['running', 'waiting', 'later', 'other'].map((key) => queue.has(key))).to.deep.equal([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    await finish(0);
+    expect(queue.has('running')).to.equal(false);
+  });
+
   describe('stop', () => {
     it('waits for what runs, drops what waits, and takes nothing more', async () => {
       const queue = queueOf({ concurrency: 1 });
