@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { CONTROLLERS, type ConfigShape, configSchema, type ControllerName } from './config/schema.ts';
 import { ConfigError, type ConfigProblem, messageOf } from './errors.ts';
 import type { AddressRanges } from './policy/addresses.ts';

@@ -1,5 +1,5 @@
 /** The keys that say what certificates are signed with. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { concurrency, duration, file, pathSegment, pathSegments, time } from './values.ts';
 
 const MINUTE = 60_000;

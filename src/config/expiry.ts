@@ -1,5 +1,5 @@
 /** The section `expiry` of the config file. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { dnsLabel, duration, file } from './values.ts';
 
 const MINUTE = 60_000;

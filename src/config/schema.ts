@@ -1,5 +1,5 @@
 /** Every key of the config file with its line of help; the README's table is made of these and held against them. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ca } from './ca.ts';
 import { expirySection } from './expiry.ts';
 import {

@@ -1,7 +1,7 @@
 /** What single values of the config file look like. */
 import { isIP } from 'node:net';
 import { RE2JS } from 're2js';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseRanges } from '../policy/addresses.ts';
 import { formatDuration, parseDuration } from '../runtime/duration.ts';
 import { isNodeName, isPoolName } from '../tokens/binding.ts';

@@ -1,6 +1,6 @@
 /** When the login ends: the token of a session, and the secret_id that it came from. */
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isRemote, RemoteError } from '../errors.ts';
 import type { Reading, Thing } from '../expiry/thing.ts';
 import type { ExpirySource } from '../ports.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RemoteError, isRemote } from '../errors.ts';
 import type { JsonObject, VaultReply, VaultRequest } from './client.ts';
 import { segmentsOf } from './path.ts';

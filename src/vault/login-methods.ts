@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { RemoteError, isRemote, messageOf } from '../errors.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import type { Clock } from '../runtime/clock.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { RemoteError } from '../errors.ts';
 
 /** `body` as `schema` has it. Throws `Unreadable` naming the place, never the value: it may be a secret. */

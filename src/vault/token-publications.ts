@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RemoteError, isRemote } from '../errors.ts';
 import type { PublicationState, PublishedToken, TokenPublications } from '../ports/tokens.ts';
 import { parseToken } from '../tokens/bootstrap-token.ts';

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isRemote, messageOf, RefusedError } from '../../errors.ts';
 import type { Latitude } from '../../pki/certificate-check.ts';
 import { type CertificateKind, type CertificatePlan, kindOf } from '../../pki/certificate-plan.ts';

@@ -1,5 +1,5 @@
 /** Looks at a PKI engine and its CA, and makes them. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isRemote, RefusedError } from '../../errors.ts';
 import type { JsonObject } from '../client.ts';
 import type { VaultCaller } from '../key-value.ts';

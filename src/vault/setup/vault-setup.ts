@@ -1,5 +1,5 @@
 /** Compares Vault with what is wanted of it, and makes it so. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isRemote, RefusedError } from '../../errors.ts';
 import type { JsonObject, VaultReply } from '../client.ts';
 import type { VaultCaller } from '../key-value.ts';
