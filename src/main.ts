@@ -37,6 +37,7 @@ const io: Io = {
     }
   },
   draws: process.stderr.isTTY,
+  atExit: (run) => void process.on('exit', run),
   env: process.env,
   interrupted: interrupted.signal,
 };

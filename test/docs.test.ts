@@ -84,6 +84,7 @@ const io: Io = {
   input: () => Promise.resolve(''),
   ask: () => Promise.resolve(undefined),
   draws: false,
+  atExit: () => {},
   env: {},
   interrupted: new AbortController().signal,
 };

@@ -39,6 +39,8 @@ export interface Contestants {
   readonly managerAsShipped: Contestant;
   /** With an approver of serving CSRs beside it, which it leaves to others: `scripts/servers/serving-approver`. */
   readonly managerWithApprover: Contestant;
+  /** The same with as many workers as this service approves with. */
+  readonly managerWithFastApprover: Contestant;
   /** Two writes for each CSR with a certificate that was made before, and no check: what the API server can take. */
   readonly ceiling: Contestant;
   close(): void;
@@ -56,15 +58,15 @@ export async function contestants(): Promise<Contestants> {
     pids: all.map(({ pid }) => pid),
     stop: async () => void (await Promise.all(all.map((each) => supervisor.end(each, 5_000)))),
   });
-  const manager = (name: string, flags: readonly string[], approver = false): Contestant => ({
+  const manager = (name: string, flags: readonly string[], approvers = 0): Contestant => ({
     name,
     start: async ({ supervisor, plane, managerBinary, approverBinary, serviceKubeconfig }) => {
       count += 1;
       const options = { binary: managerBinary, controlPlane: plane, controllers: MANAGER, flags } as const;
       const all = [await startControllerManager(supervisor, { ...options, signing: 'all' })];
       // Not before the signer runs: what was approved by then would be no work of theirs together.
-      if (approver) {
-        const args = ['--kubeconfig', serviceKubeconfig];
+      if (approvers > 0) {
+        const args = ['--kubeconfig', serviceKubeconfig, '--workers', String(approvers)];
         all.push(supervisor.start({ name: `serving-approver-${count}`, command: approverBinary, args }));
       }
       return { ...stopping(supervisor, all), ready: () => Promise.resolve() };
@@ -98,7 +100,8 @@ export async function contestants(): Promise<Contestants> {
     profiled: service(['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
     profiles,
     manager: manager('kube-controller-manager', unlimited),
-    managerWithApprover: manager('kube-controller-manager and an approver', unlimited, true),
+    managerWithApprover: manager('kube-controller-manager and an approver', unlimited, 1),
+    managerWithFastApprover: manager('kube-controller-manager and an approver of 16 workers', unlimited, 16),
     managerAsShipped: manager('kube-controller-manager as shipped', []),
     ceiling: {
       name: 'bare writes',

@@ -34,16 +34,23 @@ export async function withoutRotation<T>({ admin }: ControlPlane, during: () => 
 
 const NODES = 5_000;
 
-/** CSRs with their certificates, issued `ageMs` ago to 5,000 nodes in turn, as they lie in etcd. */
+/** Between two certificates of one node. */
+const RENEWED_AFTER_MS = 5 * 60_000;
+/** The names of CSRs, by which they are listed, say nothing of their order in time. */
+const ORDER = [3, 8, 0, 5, 9, 1, 6, 2, 7, 4] as const;
+
+/** CSRs with their certificates, issued to 5,000 nodes `ageMs` ago and before, as they lie in etcd. */
 export function* issuedCsrs(
   ca: ControlPlane['ca'],
   count: number,
   ageMs: number,
 ): Generator<readonly [key: string, csr: object]> {
   const certificate = certifier(ca);
-  const at = Date.now() - ageMs;
-  const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
+  const now = Date.now();
   for (let index = 0; index < count; index += 1) {
+    const round = ORDER[Math.floor(index / NODES) % ORDER.length] ?? 0;
+    const at = now - ageMs - round * RENEWED_AFTER_MS;
+    const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
     const node = `old-${index % NODES}`;
     const name = `${STORED}${index}`;
     const username = `system:node:${node}`;

@@ -10,6 +10,8 @@ export interface Io {
   ask(question: string): Promise<string | undefined>;
   /** stderr is a terminal, on which a line can be drawn again. */
   readonly draws: boolean;
+  /** Has `run` called when the process ends, however it does; it may still write. */
+  atExit(run: () => void): void;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts on SIGINT and SIGTERM. */
   readonly interrupted: AbortSignal;

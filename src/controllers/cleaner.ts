@@ -34,17 +34,17 @@ export class Cleaner {
 
   /** One pass. Failures of single deletions are logged and left to the next pass; one never stops the others. */
   async sweep(signal: AbortSignal): Promise<number> {
-    if (!this.#options.csrs.fresh()) return 0;
-    const { concurrency, perSecond, dryRun, clock } = this.#options;
+    const { csrs, concurrency, perSecond, dryRun, clock } = this.#options;
+    if (!csrs.fresh()) return 0;
     const gate = new PQueue({ concurrency });
     const rate = new Rate(clock, dryRun ? Number.POSITIVE_INFINITY : perSecond);
     let removed = 0;
     for (const { csr, retention } of this.due()) {
       await gate.onSizeLessThan(1);
       await rate.turn(signal);
-      if (signal.aborted) break;
+      if (signal.aborted || !csrs.fresh()) break;
       void gate.add(async () => {
-        if (await this.#remove(csr, retention, signal)) removed += 1;
+        if (!signal.aborted && (await this.#remove(csr, retention, signal))) removed += 1;
       });
     }
     await gate.onIdle();

@@ -86,12 +86,7 @@ export class PendingRequests {
     return seenAt >= csr.createdAt && seenAt < csr.createdAt + 1_000 ? seenAt : csr.createdAt;
   }
 
-  /** Names of all unsettled CSRs, in the order in which they were seen. */
-  *names(): Iterable<string> {
-    for (const { csr } of this.#views.values()) yield csr.name;
-  }
-
-  /** Names of the unsettled CSRs that this user made. */
+  /** Names of the unsettled CSRs that this user made, in the order in which they were seen. */
   ofRequester(username: string): readonly string[] {
     return [...this.#requesters.of(username)];
   }

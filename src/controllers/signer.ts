@@ -8,7 +8,7 @@ import {
   planCertificate,
   planValidity,
 } from '../pki/certificate-plan.ts';
-import { stateOf } from '../policy/csr-state.ts';
+import { stateOf, waits } from '../policy/csr-state.ts';
 import type { Facts } from '../policy/facts.ts';
 import { poolOfNode } from '../policy/pool-of-node.ts';
 import { isFinal, isHeld } from '../policy/reasons.ts';
@@ -89,6 +89,8 @@ export class Signer {
 
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
   offer(csr: Csr): void {
+    const shown = this.#options.csrs.get(csr.name);
+    if (shown?.uid !== csr.uid || !waits(shown)) return;
     this.#offered.set(csr.name, csr);
     this.#offeredVersions.set(csr.uid, csr.resourceVersion);
   }
@@ -114,8 +116,7 @@ export class Signer {
 
   /** Signs the CSR of that name if it is to be. Answers in how many ms to look again. Throws to be retried. */
   async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
-    const csr = this.#offered.get(name) ?? this.#options.csrs.get(name);
-    this.#offered.delete(name);
+    const csr = this.#newestOf(name);
     if (csr === undefined || stateOf(csr) !== 'approved' || this.#settled.has(csr.uid)) return undefined;
     const request = this.#options.pending.view(csr);
     const held = this.#guardOf(request).heldMs();
@@ -125,6 +126,15 @@ export class Signer {
     if (verdict.kind !== 'approve') return this.#withhold(request, decision, verdict, signal);
     if (!(await this.#options.seats.take(request, decision, signal))) return TAKEN_AGAIN_MS;
     return this.#sign(request, decision, signal);
+  }
+
+  /** The copy of the approver for as long as the watch shows the CSR without the approval. */
+  #newestOf(name: string): Csr | undefined {
+    const shown = this.#options.csrs.get(name);
+    const offered = this.#offered.get(name);
+    if (offered !== undefined && shown?.uid === offered.uid && stateOf(shown) === 'pending') return offered;
+    this.#offered.delete(name);
+    return shown;
   }
 
   async #sign(request: RequestView, decision: Decision, signal: AbortSignal): Promise<number | undefined> {

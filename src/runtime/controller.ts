@@ -15,8 +15,8 @@ export interface ControllerOptions {
   /** See `WorkQueue`. */
   readonly drains?: boolean;
   readonly paused?: boolean;
-  readonly limits?: RoomLimits;
-  readonly onRoom?: () => void;
+  readonly limits?: RoomLimits | undefined;
+  readonly onRoom?: (user: string) => void;
 }
 
 /** The loop of every controller: keys in, reconcile, look again or retry. */

@@ -2,14 +2,15 @@ import type { Place } from './fair-queue.ts';
 
 /** How many may wait at most. */
 export interface RoomLimits {
-  readonly ofClass: number;
-  /** Of one user in one class. */
   readonly ofUser: number;
+  /** Of one user in one class and flow. */
+  readonly ofFlow: number;
 }
 
 /**
- * Counts what waits in a line, and turns away what is too much: of one user, so that it takes the room of no other, and of
- * one class. Who was turned away may come again when half of what was full is free.
+ * Counts what waits in a line and turns away what is too much of one user, or of one flow: no user takes the room of
+ * another, and a flow leaves room for the others of its user. Once somebody was turned away everybody is, until half is
+ * free: so those who were first may come again first.
  */
 export class Room {
   readonly #limits: RoomLimits;
@@ -24,14 +25,14 @@ export class Room {
   /** False when there is no room. */
   take(place: Place): boolean {
     const all = this.#spaces(place);
-    const full = all.filter(({ name, most }) => this.#countOf(name) >= most);
+    const full = all.filter(({ name, most }) => this.#full.has(name) || this.#countOf(name) >= most);
     for (const { name } of full) this.#full.add(name);
     if (full.length > 0) return false;
     for (const { name } of all) this.#waiting.set(name, this.#countOf(name) + 1);
     return true;
   }
 
-  /** Gives a place back that was taken. True when those may come again who were turned away. */
+  /** Gives a place back that was taken. True when those of its user may come again who were turned away. */
   giveBack(place: Place): boolean {
     let opened = false;
     for (const { name, most } of this.#spaces(place)) {
@@ -40,7 +41,12 @@ export class Room {
       else this.#waiting.delete(name);
       if (left <= most / 2 && this.#full.delete(name)) opened = true;
     }
-    return opened;
+    return opened && this.admits(place.user);
+  }
+
+  /** Whether anything of this user was not turned away since there was room for it. */
+  admits(user: string): boolean {
+    return !this.#full.has(nameOfUser(user));
   }
 
   #countOf(name: string): number {
@@ -48,10 +54,14 @@ export class Room {
   }
 
   #spaces(place: Place): readonly { readonly name: string; readonly most: number }[] {
-    const { ofClass, ofUser } = this.#limits;
+    const { ofUser, ofFlow } = this.#limits;
     return [
-      { name: place.class, most: ofClass },
-      { name: `${place.class} ${place.user}`, most: ofUser },
+      { name: nameOfUser(place.user), most: ofUser },
+      { name: JSON.stringify([place.class, place.user, place.flow]), most: ofFlow },
     ];
   }
+}
+
+function nameOfUser(user: string): string {
+  return `user ${user}`;
 }

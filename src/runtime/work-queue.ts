@@ -15,10 +15,10 @@ export interface WorkQueueOptions {
   readonly work: (key: string, signal: AbortSignal) => Promise<void>;
   /** Told of every throw, with the wait until the next attempt. */
   readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
-  /** How many keys may wait; any number when absent. */
-  readonly limits?: RoomLimits;
-  /** Called when keys that were turned away may be added again. */
-  readonly onRoom?: () => void;
+  /** How many keys may wait for their turn; any number when absent. */
+  readonly limits?: RoomLimits | undefined;
+  /** Called when keys of this user that were turned away may be added again. */
+  readonly onRoom?: (user: string) => void;
   /** On stop, keys that wait are worked on, too: they may be the second half of something. */
   readonly drains?: boolean;
   readonly firstRetryMs?: number;
@@ -33,8 +33,8 @@ const MOST_RETRY_MS = 60_000;
 /**
  * A keyed work queue in front of p-queue (DESIGN D13). Promises: a key is never worked on twice at the same time; a key
  * that is added while it waits is worked on once; one that is added while it is being worked on is worked on again
- * afterwards; failures of one key delay that key alone. It holds no more keys than its limits say: what is turned away is
- * the caller's to remember.
+ * afterwards; failures of one key delay that key alone. No more keys wait for their turn than its
+ * limits say: what is turned away is the caller's to remember.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
@@ -83,6 +83,11 @@ export class WorkQueue {
     return this.#queued.has(key) || this.#running.has(key) || this.#timers.has(key);
   }
 
+  /** False from when a key of this user was turned away until it may be added again. */
+  admits(user: string): boolean {
+    return this.#room?.admits(user) ?? true;
+  }
+
   /** Has the key worked on as soon as its turn comes. False when it was turned away: see `onRoom`. */
   add(key: string, place: Place): boolean {
     if (this.#closed || this.#queued.has(key)) return true;
@@ -90,8 +95,8 @@ export class WorkQueue {
       this.#dirty.set(key, place);
       return true;
     }
-    this.#cancelTimer(key);
     if (this.#room?.take(place) === false) return false;
+    this.#cancelTimer(key);
     this.#queued.add(key);
     void this.#gate.add(() => this.#run(key, place), { place });
     return true;
@@ -146,8 +151,8 @@ export class WorkQueue {
     const hasRoom = this.#room?.giveBack(place) === true;
     if (this.#closed) return;
     this.#running.add(key);
-    if (hasRoom) this.#options.onRoom?.();
     try {
+      if (hasRoom) this.#options.onRoom?.(place.user);
       await this.#options.work(key, this.#stopping.signal);
       this.#failures.delete(key);
     } catch (error) {

@@ -57,8 +57,8 @@ export interface CsrSide {
 /** Events are for the owners of nodes: a service that only observes tells its own owner. */
 const SILENT_EVENTS: EventSink = { warn: () => true };
 
-/** Keys that wait are a small part of the CSRs in memory, whatever is made at once, and by whom. */
-const WAITING_AT_MOST: RoomLimits = { ofClass: 5_000, ofUser: 500 };
+/** Whatever one requester makes at once, few keys of it wait, and of one node fewer. */
+const WAITING_AT_MOST: RoomLimits = { ofUser: 500, ofFlow: 100 };
 
 /** Where others approve, they count. */
 const UNCOUNTED: Pick<Seats, 'take'> = { take: () => Promise.resolve(true) };
@@ -165,8 +165,9 @@ export function csrSide(
     concurrency: config.approver.concurrency,
     reconcile: (name, signal) => approver.reconcile(name, signal),
     placeOf: place,
-    limits: WAITING_AT_MOST,
-    onRoom: () => queueMissing(approving, 'pending'),
+    // What is only observed may be settled by others before its turn comes, and be reported all the same.
+    limits: observes ? undefined : WAITING_AT_MOST,
+    onRoom: (user) => queueMissing(approving, 'pending', user),
   });
   const signing = controllerOf(context, {
     name: 'signer',
@@ -175,7 +176,7 @@ export function csrSide(
     reconcile: (name, signal) => signer.reconcile(name, signal),
     placeOf: place,
     limits: WAITING_AT_MOST,
-    onRoom: () => queueMissing(signing, 'approved'),
+    onRoom: (user) => queueMissing(signing, 'approved', user),
   });
 
   const queue = (csr: Csr): void => {
@@ -186,10 +187,12 @@ export function csrSide(
     if (stage === 'approved' && runs.has('signer')) signing.add(csr.name);
   };
   /** The copy in memory knows what was turned away: whatever waits, and nobody plans to look at. */
-  const queueMissing = ({ queue: line }: Controller, stage: 'pending' | 'approved'): void => {
-    for (const name of pending.names()) {
+  const queueMissing = ({ queue: line }: Controller, stage: 'pending' | 'approved', user: string): void => {
+    for (const name of pending.ofRequester(user)) {
       const csr = csrs.get(name);
-      if (csr !== undefined && stateOf(csr) === stage && !line.has(name)) queue(csr);
+      if (csr === undefined || stateOf(csr) !== stage || line.has(name)) continue;
+      queue(csr);
+      if (!line.admits(user)) return;
     }
   };
   const settle = (csr: Csr): void => {
@@ -207,7 +210,8 @@ export function csrSide(
         pending.put(csr);
         if (stateOf(csr) !== 'pending') approver.forget(csr);
         if (!waits(csr)) settle(csr);
-        else if (!signer.wasOffered(csr)) queue(csr);
+        // What the signer has in hand already it need not look at again.
+        else if (!signer.wasOffered(csr) || !signing.queue.has(csr.name)) queue(csr);
       },
       gone: (csr) => {
         pending.gone(csr);

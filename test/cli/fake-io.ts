@@ -26,6 +26,7 @@ export async function ran(
     input: () => Promise.resolve(''),
     ask: () => Promise.resolve(undefined),
     draws: false,
+    atExit: () => {},
     ...terminal,
     env,
     interrupted,

@@ -45,6 +45,29 @@ describe('controllers/signer', () => {
       expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
     });
 
+    it('the copy of the approver again when that failed, and the watch still shows it as pending', async () => {
+      const csr = world.addCsr();
+      world.csrs.view.hold();
+      await world.approver.reconcile(csr.name, never);
+      world.calls.fail('issue', remoteError('Unavailable'));
+      await failureOf(world.signer.reconcile(csr.name, never));
+      await world.signer.reconcile(csr.name, never);
+      expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
+    });
+
+    it('what the watch shows of it once that is later than the copy of the approver', async () => {
+      const csr = world.addCsr();
+      world.csrs.view.hold();
+      await world.approver.reconcile(csr.name, never);
+      world.csrs.view.release();
+      const approved = world.csrs.stored(csr.name);
+      expect(approved !== undefined && world.signer.wasOffered(approved)).to.equal(true);
+      expect(world.signer.wasOffered(csr), 'the version before').to.equal(false);
+      world.csrs.delete(csr.name);
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect(issues()).to.deep.equal([]);
+    });
+
     it('once, while the watch lags behind the certificate', async () => {
       const csr = world.approveByHand(world.addCsr());
       world.csrs.view.hold();
@@ -309,8 +332,7 @@ describe('controllers/signer', () => {
       const approved = world.csrs.stored(csr.name);
       if (approved !== undefined) world.csrs.store({ ...approved, annotations: { touched: 'yes' } });
       // The event has come and gone before the signer's turn.
-      expect(await world.signer.reconcile(csr.name, never)).to.equal(1_000);
-      await world.signer.reconcile(csr.name, never);
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
       expect(world.csrs.stored(csr.name)?.issued).to.equal(true);
     });
 

@@ -227,12 +227,13 @@ describe('runtime/work-queue', () => {
     const of = (user: string): Place => ({ ...PLACE, user });
     const queue: WorkQueue = queueOf({
       concurrency: 2,
-      limits: { ofClass: 100, ofUser: 10 },
+      limits: { ofUser: 10, ofFlow: 10 },
       work: async (key) => {
         await clock.sleep(1);
         done.push(key);
       },
-      onRoom: () => {
+      onRoom: (user) => {
+        expect(user).to.equal('a');
         for (const key of cache) if (!done.includes(key) && !queue.has(key)) queue.add(key, of('a'));
         most = Math.max(most, queue.depth);
       },

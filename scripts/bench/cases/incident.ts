@@ -4,7 +4,7 @@ import { type BenchContext, CAP_MS, type Case, type Figures, quantile, type Role
 import type { Contestant } from '../contestants.ts';
 import { plotInFlight } from '../plot.ts';
 import { addNodes, withoutRotation } from '../surroundings.ts';
-import { waits, warmUp } from './latency.ts';
+import { waitsOf, warmUp } from './latency.ts';
 
 const STUCK = 3_000;
 const STUCK_IN_FULL = 20_000;
@@ -37,9 +37,7 @@ async function run({ stage, load, scale, full, plot }: BenchContext, who: Contes
   const fresh = async (prefix: string): Promise<number[]> => {
     await load.oneByOne('pool', nodeNames(prefix, FRESH), CAP_MS);
     const all = (await load.waited('pool')).filter(({ node }) => node.startsWith(prefix));
-    // Those that were not even begun wait behind the one that got nothing.
-    const missing = Array.from({ length: FRESH - all.length }, () => CAP_MS);
-    return [...waits(all, CAP_MS), ...missing];
+    return waitsOf(FRESH, all, CAP_MS);
   };
   try {
     await warmUp(load);

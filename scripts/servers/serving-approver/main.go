@@ -1,5 +1,5 @@
 // Approves serving CSRs of kubelets as the operators do that people run for it: client-go's informer and queue, one
-// worker (the default of controller-runtime), the checks that need no other server, and the whole object written back.
+// worker unless told (the default of controller-runtime), the checks that need no other server, and the whole object written back.
 // What kube-controller-manager leaves to others, for the bench. Runs until it is ended.
 package main
 
@@ -11,8 +11,10 @@ import (
 	"flag"
 	"log"
 	"net/netip"
+	"os/signal"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	certificates "k8s.io/api/certificates/v1"
@@ -39,6 +41,7 @@ type approver struct {
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "how to reach the API server")
 	names := flag.String("names", ".*", "names that nodes may have")
+	workers := flag.Int("workers", 1, "how many CSRs are worked on at the same time")
 	flag.Parse()
 	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
 	if err != nil {
@@ -60,20 +63,27 @@ func main() {
 	}); err != nil {
 		log.Fatal(err)
 	}
-	ctx := context.Background()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	each := &approver{client: client, csrs: informer.Lister(), names: regexp.MustCompile(*names)}
-	for {
-		name, _ := queue.Get()
-		if err := each.reconcile(ctx, name); err != nil {
-			log.Printf("%s: %v", name, err)
-			queue.AddRateLimited(name)
-		} else {
-			queue.Forget(name)
+	work := func() {
+		for {
+			name, _ := queue.Get()
+			if err := each.reconcile(ctx, name); err != nil {
+				log.Printf("%s: %v", name, err)
+				queue.AddRateLimited(name)
+			} else {
+				queue.Forget(name)
+			}
+			queue.Done(name)
 		}
-		queue.Done(name)
 	}
+	for range *workers {
+		go work()
+	}
+	<-ctx.Done()
 }
 
 func (a *approver) reconcile(ctx context.Context, name string) error {

@@ -1,8 +1,6 @@
 import { startApp } from '../../app.ts';
-import type { Config } from '../../config.ts';
 import { LogLines } from '../../ops/log-lines.ts';
 import { createLog } from '../../ops/logger.ts';
-import type { Log } from '../../ports.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Io } from '../io.ts';
 import { loadConfig, type RunFlags } from '../settings.ts';
@@ -12,14 +10,7 @@ export async function run(flags: RunFlags, io: Io): Promise<void> {
   const config = await loadConfig(flags, io);
   const lines = new LogLines((text) => io.out(text), systemClock);
   const log = createLog(config.ops.logLevel, (line, isWarning) => lines.add(line, isWarning));
-  try {
-    await serve(config, log, flags, io);
-  } finally {
-    lines.flush();
-  }
-}
-
-async function serve(config: Config, log: Log, flags: RunFlags, io: Io): Promise<void> {
+  io.atExit(() => lines.flush());
   const app = await startApp({
     config,
     clock: systemClock,
