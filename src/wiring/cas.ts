@@ -42,16 +42,10 @@ export function caSide(
     clock,
     log,
   });
-  const stopping = new AbortController();
-  const first: Part = {
-    name: 'CAs',
-    start: () => void watch.look(stopping.signal),
-    stop: () => stopping.abort(),
-  };
   return {
     authorities,
     backend: rotatingSigner(authorities, clock),
     watch,
-    parts: [first, periodic('CAs to trust', config.signer.ca.refresh, clock, (signal) => watch.look(signal))],
+    parts: [periodic('CAs to trust', config.signer.ca.refresh, clock, (signal) => watch.look(signal), 'atOnce')],
   };
 }

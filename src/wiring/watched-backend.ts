@@ -51,24 +51,10 @@ export function watched(signer: CertificateSigner, clock: Clock, log: Log): Watc
     }
   }
 
-  const stopping = new AbortController();
-  const loop = periodic('backend', LOOK_MS, clock, look);
-  let first: Promise<void> = Promise.resolve();
   return {
     backend,
     notAfter: () => notAfter,
     isSick: () => problem !== undefined,
-    part: {
-      name: 'backend',
-      start: async () => {
-        first = look(stopping.signal);
-        await loop.start();
-      },
-      stop: async (signal) => {
-        stopping.abort();
-        await first;
-        await loop.stop(signal);
-      },
-    },
+    part: periodic('backend', LOOK_MS, clock, look, 'atOnce'),
   };
 }

@@ -261,7 +261,7 @@ describe('cli/program: config', () => {
   it('issues for a node or a pool, not for both, none, or what is no node name', async () => {
     await withFile(LEAST, async (path) => {
       for (const [args, message] of [
-        [[], 'say either --for-node or --pool'],
+        [[], 'say one of --for-node, --pool and --nodes'],
         [['--for-node', 'a', '--pool', 'b'], 'say either --for-node or --pool'],
         [['--for-node', 'Worker_1'], '"Worker_1": a node name is a lower-case DNS name'],
         [['--for-node', ''], '"": a node name is a lower-case DNS name'],

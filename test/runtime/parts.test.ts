@@ -68,6 +68,17 @@ describe('runtime/periodic', () => {
     clock = new FakeClock();
   });
 
+  it('runs at once, too, where it is told to', async () => {
+    let passes = 0;
+    const part = periodic('look', 1_000, clock, () => Promise.resolve((passes += 1)), 'atOnce');
+    await part.start();
+    expect(passes).to.equal(1);
+    await clock.advance(1_000);
+    expect(passes).to.equal(2);
+    await part.stop(never);
+    expect(clock.timers).to.equal(0);
+  });
+
   it('runs every interval, the first time after one', async () => {
     let passes = 0;
     const part = periodic('sweep', 1_000, clock, () => Promise.resolve((passes += 1)));

@@ -80,6 +80,7 @@ export async function caRotate(flags: CaRotateFlags, io: Io): Promise<number> {
     const entry = await source?.load(io.interrupted);
     heedObjections(objectionsTo(action, await observeRotation(servers, io.interrupted), from ?? 0), flags, io);
     if (source === undefined || entry === undefined) {
+      sayUnused(flags, io);
       io.out(byHand(action, config));
       return EXIT_CODES.ok;
     }
@@ -90,6 +91,12 @@ export async function caRotate(flags: CaRotateFlags, io: Io): Promise<number> {
     io.out(afterwards(action, config, place));
     return EXIT_CODES.ok;
   });
+}
+
+function sayUnused({ certificate, key, sameKey, commonName }: CaRotateFlags, io: Io): void {
+  const given = Object.entries({ certificate, key, 'same-key': sameKey, 'common-name': commonName });
+  const flags = given.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`]));
+  if (flags.length > 0) io.err(`not used, as nothing is written where the config names the CAs: ${flags.join(', ')}\n`);
 }
 
 /** Throws RefusedError `Unsafe` for what stands in the way and is not forced; says what is. */

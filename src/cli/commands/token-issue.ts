@@ -23,6 +23,9 @@ type Format = (typeof FORMATS)[number];
 /** Issues into the cluster and into Vault. Only what was asked for goes to stdout. Answers the exit code. */
 export async function issue(flags: IssueFlags, io: Io): Promise<number> {
   if (flags.nodes !== undefined) return issueForNodes(flags.nodes, flags, io);
+  if (flags.forNode === undefined && flags.pool === undefined) {
+    throw new UsageError('say one of --for-node, --pool and --nodes');
+  }
   const format = formatOption(flags.output ?? 'token', FORMATS);
   const lifetime = flags.ttl === undefined ? undefined : lifetimeOf(flags.ttl);
   const config = await loadConfig(flags, io);
