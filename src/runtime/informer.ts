@@ -232,14 +232,22 @@ export class Informer<T> implements Store<T> {
   } {
     const { clock } = this.#options;
     const silence = new AbortController();
-    const expect = (): (() => void) => clock.after(SILENCE_MS, () => silence.abort());
-    let cancel = expect();
+    let heardAt = clock.monotonic();
+    let cancel = (): void => {};
+    // One timer for many words: it looks when it is over how long the silence has been.
+    const expect = (ms: number): void => {
+      cancel = clock.after(ms, () => {
+        const left = heardAt + SILENCE_MS - clock.monotonic();
+        if (left > 0) expect(left);
+        else silence.abort();
+      });
+    };
+    expect(SILENCE_MS);
     return {
       signal: AbortSignal.any([parent, silence.signal]),
       heard: () => {
-        this.#lastHeard = clock.monotonic();
-        cancel();
-        cancel = expect();
+        heardAt = clock.monotonic();
+        this.#lastHeard = heardAt;
       },
       isBroken: () => silence.signal.aborted,
       end: () => cancel(),
