@@ -53,25 +53,41 @@ export interface RunFlags extends SharedFlags {
 }
 
 /** Flags first, then the environment, then the file. Throws ConfigError. */
-export async function loadConfig(flags: RunFlags, io: Io): Promise<Config> {
+export function loadConfig(flags: RunFlags, io: Io): Promise<Config> {
+  return configReader(flags, io)();
+}
+
+/** The same again and again: parses the file anew only when there stands something else. */
+export function configReader(flags: RunFlags, io: Pick<Io, 'env'>): () => Promise<Config> {
   const path = flags.config ?? io.env['KUBELET_BOOTSTRAP_CONFIG'] ?? DEFAULT_CONFIG;
-  const controllers = flags.controllers ?? io.env['KUBELET_BOOTSTRAP_CONTROLLERS'];
-  const overrides: ConfigOverrides = {
-    kubeconfig: flags.kubeconfig ?? nonEmpty(io.env['KUBECONFIG']),
+  const overrides = overridesOf(flags, io);
+  let known: { readonly text: string; readonly config: Config } | undefined;
+  return async () => {
+    const text = await textOf(path);
+    if (known?.text !== text) known = { text, config: readConfig(path, text, overrides) };
+    return known.config;
+  };
+}
+
+function overridesOf(flags: RunFlags, { env }: Pick<Io, 'env'>): ConfigOverrides {
+  const controllers = flags.controllers ?? env['KUBELET_BOOTSTRAP_CONTROLLERS'];
+  return {
+    kubeconfig: flags.kubeconfig ?? nonEmpty(env['KUBECONFIG']),
     controllers: controllers?.split(',').map((name) => name.trim()),
     dryRun: flags.dryRun,
-    logLevel: flags.logLevel ?? io.env['KUBELET_BOOTSTRAP_LOG_LEVEL'],
-    vaultAddress: nonEmpty(io.env['VAULT_ADDR']),
-    vaultCaFile: nonEmpty(io.env['VAULT_CACERT']),
+    logLevel: flags.logLevel ?? env['KUBELET_BOOTSTRAP_LOG_LEVEL'],
+    vaultAddress: nonEmpty(env['VAULT_ADDR']),
+    vaultCaFile: nonEmpty(env['VAULT_CACERT']),
   };
-  let text: string;
+}
+
+async function textOf(path: string): Promise<string> {
   try {
-    text = await readFile(path, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (error) {
     const message = `${messageOf(error)}; --config or KUBELET_BOOTSTRAP_CONFIG names another`;
     throw new ConfigError(path, [{ path: '', message }], { cause: error });
   }
-  return readConfig(path, text, overrides);
 }
 
 function nonEmpty(value: string | undefined): string | undefined {

@@ -3,11 +3,12 @@ import { LogLines } from '../../ops/log-lines.ts';
 import { createLog } from '../../ops/logger.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Io } from '../io.ts';
-import { loadConfig, type RunFlags } from '../settings.ts';
+import { configReader, type RunFlags } from '../settings.ts';
 
 /** Runs the service until it is interrupted, then finishes what is in hand. */
 export async function run(flags: RunFlags, io: Io): Promise<void> {
-  const config = await loadConfig(flags, io);
+  const reload = configReader(flags, io);
+  const config = await reload();
   const lines = new LogLines((text) => io.out(text), systemClock);
   const log = createLog(config.ops.logLevel, (line, isWarning) => lines.add(line, isWarning));
   io.atExit(() => lines.flush());
@@ -16,7 +17,7 @@ export async function run(flags: RunFlags, io: Io): Promise<void> {
     clock: systemClock,
     random: Math.random,
     log,
-    reload: () => loadConfig(flags, io),
+    reload,
   });
   await new Promise<void>((resolve) => {
     if (io.interrupted.aborted) resolve();
