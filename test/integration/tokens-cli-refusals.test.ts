@@ -22,7 +22,7 @@ describe('what bootstrap-token refuses, and what it does when a server refuses i
       ['a lifetime that is no duration', ['--for-node', 'cli-7', '--ttl', '1d'], 2, '--ttl 1d'],
       ['a lifetime of less than a minute', ['--for-node', 'cli-7', '--ttl', '59s'], 2, '--ttl 59s'],
       ['a lifetime of more than a year', ['--for-node', 'cli-7', '--ttl', '8761h'], 2, '--ttl 8761h'],
-      ['neither a node nor a pool', [], 2, 'either --for-node or --pool'],
+      ['neither a node nor a pool', [], 2, 'one of --for-node, --pool and --nodes'],
       ['a node and a pool', ['--for-node', 'cli-7', '--pool', 'cli-blue'], 2, 'either --for-node or --pool'],
       ['an unknown format', ['--for-node', 'cli-7', '-o', 'xml'], 2, '-o xml'],
     ];

@@ -235,6 +235,8 @@ describe('the service while Vault is not as it should be', function () {
       const names = nodeNames('outagelogin', 240);
       const logins = (): Promise<number> =>
         seen.metric('kubelet_bootstrap_vault_call_seconds_count', { operation: 'login', outcome: 'ok' });
+      // Else its first login would be taken for the one after the first revocation.
+      await soon('it has logged in', async () => (await logins()) > 0);
       for (let from = 0; from < names.length; from += 80) {
         const before = await logins();
         await createBootstrapCsrs(client, names.slice(from, from + 80));

@@ -120,7 +120,11 @@ async function lookAtAll(setup: VaultSetup, items: readonly SetupItem[], io: Io)
   const states: ItemState[] = [];
   for (let from = 0; from < items.length; from += TOGETHER) {
     const part = items.slice(from, from + TOGETHER);
-    states.push(...(await Promise.all(part.map((item) => setup.look(item, io.interrupted)))));
+    const looks = await Promise.allSettled(part.map((item) => setup.look(item, io.interrupted)));
+    // Of several that fail the first is told, not the fastest: run again, it says the same.
+    const failed = looks.find((look) => look.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    states.push(...looks.flatMap((look) => (look.status === 'fulfilled' ? [look.value] : [])));
     for (const { kind } of states.slice(from)) progress?.step(kind === 'asWanted' ? 'as wanted' : 'to do');
   }
   progress?.end();
