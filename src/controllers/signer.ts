@@ -69,8 +69,6 @@ export class Signer {
   readonly #options: SignerOptions;
   /** Fresh copies from the approver, newer than what the watch has shown. */
   readonly #offered = new Map<string, Csr>();
-  /** Their versions by uid, until they are settled. */
-  readonly #offeredVersions = new Map<string, string>();
   /** Written by us, until the watch shows it. */
   readonly #settled = new Set<string>();
   readonly #reported = new Map<string, string>();
@@ -92,24 +90,22 @@ export class Signer {
     const shown = this.#options.csrs.get(csr.name);
     if (shown?.uid !== csr.uid || !waits(shown)) return;
     this.#offered.set(csr.name, csr);
-    this.#offeredVersions.set(csr.uid, csr.resourceVersion);
   }
 
   /** Takes the offer back: it will come by the watch. */
   withdraw(csr: Csr): void {
     this.#offered.delete(csr.name);
-    this.#offeredVersions.delete(csr.uid);
   }
 
   /** Whether just this version was offered: the watch shows nothing new with it. */
   wasOffered(csr: Csr): boolean {
-    return this.#offeredVersions.get(csr.uid) === csr.resourceVersion;
+    const offered = this.#offered.get(csr.name);
+    return offered?.uid === csr.uid && offered.resourceVersion === csr.resourceVersion;
   }
 
   /** To be told when a CSR is settled or gone. */
   forget(csr: Csr): void {
     this.#settled.delete(csr.uid);
-    this.#offeredVersions.delete(csr.uid);
     this.#reported.delete(csr.uid);
     if (this.#offered.get(csr.name)?.uid === csr.uid) this.#offered.delete(csr.name);
   }

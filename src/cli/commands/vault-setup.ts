@@ -120,11 +120,10 @@ async function lookAtAll(setup: VaultSetup, items: readonly SetupItem[], io: Io)
   const states: ItemState[] = [];
   for (let from = 0; from < items.length; from += TOGETHER) {
     const part = items.slice(from, from + TOGETHER);
-    const looks = await Promise.allSettled(part.map((item) => setup.look(item, io.interrupted)));
-    // Of several that fail the first is told, not the fastest: run again, it says the same.
-    const failed = looks.find((look) => look.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-    states.push(...looks.flatMap((look) => (look.status === 'fulfilled' ? [look.value] : [])));
+    const looks = part.map((item) => setup.look(item, io.interrupted));
+    // When all are over, the first in this order is told of those that failed, not the fastest: run again, it says the same.
+    await Promise.allSettled(looks);
+    states.push(...(await Promise.all(looks)));
     for (const { kind } of states.slice(from)) progress?.step(kind === 'asWanted' ? 'as wanted' : 'to do');
   }
   progress?.end();
