@@ -33,6 +33,7 @@ export interface RecordBookOptions {
 }
 
 const SHARDS_AT_ONCE = 4;
+const MOST_SHARDS_KNOWN = 1_000;
 /** An approval that brought no certificate by then brings none. */
 const RESERVED_MS = 3_600_000;
 /** Somebody may want to know when it was here. */
@@ -59,6 +60,8 @@ export class RecordBook implements NodeRecords {
   #early: Csr[] | undefined = [];
   readonly #rhythm: WriteRhythm;
   #flushing: Promise<void> = Promise.resolve();
+  /** Of nodes that were asked for lately, and that several times a certificate. */
+  readonly #shards = new Map<string, string>();
 
   constructor(options: RecordBookOptions) {
     this.#options = options;
@@ -230,7 +233,10 @@ export class RecordBook implements NodeRecords {
 
   async #write(signal: AbortSignal): Promise<void> {
     const shards = new Map<string, string[]>();
-    for (const node of this.#dirty) shards.set(shardOf(node), [...(shards.get(shardOf(node)) ?? []), node]);
+    for (const node of this.#dirty) {
+      const shard = this.#shardOf(node);
+      shards.set(shard, [...(shards.get(shard) ?? []), node]);
+    }
     const gate = new PQueue({ concurrency: SHARDS_AT_ONCE });
     const ended = this.#rhythm.begin();
     let failed = false;
@@ -272,6 +278,15 @@ export class RecordBook implements NodeRecords {
   }
 
   #storedOf(node: string): StoredRecord | undefined {
-    return this.#options.stored.get(shardOf(node))?.records.get(node);
+    return this.#options.stored.get(this.#shardOf(node))?.records.get(node);
+  }
+
+  #shardOf(node: string): string {
+    const known = this.#shards.get(node);
+    if (known !== undefined) return known;
+    if (this.#shards.size >= MOST_SHARDS_KNOWN) this.#shards.clear();
+    const shard = shardOf(node);
+    this.#shards.set(node, shard);
+    return shard;
   }
 }

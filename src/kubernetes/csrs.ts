@@ -167,8 +167,10 @@ export function csrWriter(transport: Transport, certificates = new IssuedCertifi
       put(csr, 'approval', { conditions: [...csr.conditions, condition(type, reason, message)] }, signal),
     issue: async (csr, certificatePem, signal) => {
       const certificate = Buffer.from(certificatePem, 'utf8').toString('base64');
+      // Before it is written: the watch may be faster than the answer.
+      const read = certificates.written(certificate, certificatePem);
       const written = await put(csr, 'status', { certificate }, signal);
-      return { ...written, issued: true, certificate: certificates.written(certificate) };
+      return { ...written, issued: true, certificate: read };
     },
     fail: (csr, reason, message, signal) =>
       put(csr, 'status', { conditions: [...csr.conditions, condition('Failed', reason, message)] }, signal),

@@ -7,9 +7,9 @@ const MOST_WRITTEN = 512;
 export class IssuedCertificates {
   readonly #written = new Map<string, IssuedCertificate | undefined>();
 
-  /** Reads `status.certificate`, which is base64 of PEM, as it was just written. */
-  written(base64: string): IssuedCertificate | undefined {
-    const read = summarise(base64);
+  /** Reads what is about to be written to `status.certificate` as base64 of this PEM text. */
+  written(base64: string, pem: string): IssuedCertificate | undefined {
+    const read = summariseCertificate(pem);
     if (this.#written.size >= MOST_WRITTEN) this.#written.clear();
     this.#written.set(base64, read);
     return read;
@@ -18,12 +18,8 @@ export class IssuedCertificates {
   /** Reads `status.certificate` as the API server shows it. */
   shown(base64: string): IssuedCertificate | undefined {
     const known = this.#written.get(base64);
-    if (known === undefined) return summarise(base64);
+    if (known === undefined) return summariseCertificate(Buffer.from(base64, 'base64'));
     this.#written.delete(base64);
     return known;
   }
-}
-
-function summarise(base64: string): IssuedCertificate | undefined {
-  return summariseCertificate(Buffer.from(base64, 'base64'));
 }

@@ -36,6 +36,8 @@ export function isOwnRequest(node: string, { username, groups }: IssuedRequest['
 export function withClientCertificate(record: NodeRecord, issued: IssuedRequest): NodeRecord {
   const { createdAt, certificate, requester } = issued;
   if (record.certificates.some(({ fingerprint }) => fingerprint === certificate.fingerprint)) return record;
+  // Told late, which is what most of a long list is.
+  if (record.certificates.filter(({ issuedAt }) => issuedAt > createdAt).length >= KEPT) return record;
   const { presented } = issued;
   const parent = record.certificates.find(({ fingerprint }) => fingerprint === presented);
   const fresh: RecordedCertificate = {

@@ -1,18 +1,19 @@
 import type { Clock } from '../runtime/clock.ts';
 
-/** More than this is not kept back. */
+/** More than this is not kept back, and nothing for longer. */
 const MOST_CHARACTERS = 64 * 1024;
+const LONGEST_MS = 20;
 
 /**
- * Writes the lines of one turn of the event loop together: a write takes longer than to make its line. Warnings are
- * written at once, with all that came before: the process may be about to end.
+ * Writes lines that come shortly after one another together: a write takes longer than to make its line, and nothing
+ * else is done meanwhile. Warnings are written at once, with all that came before: the process may be about to end.
  */
 export class LogLines {
   readonly #write: (text: string) => void;
-  readonly #clock: Pick<Clock, 'turn'>;
+  readonly #clock: Pick<Clock, 'after'>;
   #kept = '';
 
-  constructor(write: (text: string) => void, clock: Pick<Clock, 'turn'>) {
+  constructor(write: (text: string) => void, clock: Pick<Clock, 'after'>) {
     this.#write = write;
     this.#clock = clock;
   }
@@ -22,7 +23,7 @@ export class LogLines {
     const isFirst = this.#kept === '';
     this.#kept += line;
     if (isWarning || this.#kept.length >= MOST_CHARACTERS) this.flush();
-    else if (isFirst) void this.#clock.turn().then(() => this.flush());
+    else if (isFirst) this.#clock.after(LONGEST_MS, () => this.flush());
   }
 
   /** Writes what is kept. */

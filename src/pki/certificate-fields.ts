@@ -49,10 +49,10 @@ export function readCertificate(der: Uint8Array): CertificateFields | { readonly
   if (problem !== undefined) return { problem };
   const { sequence, bitString, context0, integer } = TAG;
   const [whole] = derFields(der, [sequence]) ?? [];
-  const parts = derFields(whole?.content ?? NOTHING, [sequence, sequence, bitString]);
+  const parts = derFields(whole ?? NOTHING, [sequence, sequence, bitString]);
   if (parts === undefined) return { problem: 'it is not built as a Certificate' };
   const [tbs, outside, signed] = parts;
-  const all = derElements(tbs.content) ?? [];
+  const all = derElements(tbs) ?? [];
   const unique = all.filter(({ tag }) => tag === ISSUER_UNIQUE_ID || tag === SUBJECT_UNIQUE_ID);
   const order = [context0, integer, sequence, sequence, sequence, sequence, sequence, EXTENSIONS] as const;
   const fields = elementsWith(
@@ -61,8 +61,8 @@ export function readCertificate(der: Uint8Array): CertificateFields | { readonly
   );
   if (fields === undefined) return { problem: 'it holds less or more than a Certificate has' };
   const [versionField, serial, inside, issuer, validity, subjectField, publicKey, extensionsField] = fields;
-  const version = derFields(versionField.content, [integer])?.[0].content;
-  const times = (derElements(validity.content) ?? []).map(readTime);
+  const version = derFields(versionField, [integer])?.[0].content;
+  const times = (derElements(validity) ?? []).map(readTime);
   const subject = readSubject(subjectField);
   const extensions = readExtensions(extensionsField);
   const algorithm = readAlgorithm(outside.content);
@@ -93,13 +93,13 @@ export function readCertificate(der: Uint8Array): CertificateFields | { readonly
 
 const NOTHING = new Uint8Array();
 
-function readSubject({ content }: DerElement): CertificateFields['subject'] | undefined {
+function readSubject(name: DerElement): CertificateFields['subject'] | undefined {
   const rdns: (readonly [string, string | undefined])[][] = [];
-  for (const rdn of derElements(content) ?? []) {
+  for (const rdn of derElements(name) ?? []) {
     if (rdn.tag !== TAG.set) return undefined;
     const attributes: (readonly [string, string | undefined])[] = [];
-    for (const attribute of derElements(rdn.content) ?? []) {
-      const [id, value, ...more] = attribute.tag === TAG.sequence ? (derElements(attribute.content) ?? []) : [];
+    for (const attribute of derElements(rdn) ?? []) {
+      const [id, value, ...more] = attribute.tag === TAG.sequence ? (derElements(attribute) ?? []) : [];
       if (id?.tag !== TAG.objectIdentifier || value === undefined || more.length > 0) return undefined;
       const isText = value.tag === TAG.utf8String || value.tag === TAG.printableString;
       attributes.push([dotted(id.content), isText ? Buffer.from(value.content).toString('utf8') : undefined]);
@@ -109,11 +109,11 @@ function readSubject({ content }: DerElement): CertificateFields['subject'] | un
   return rdns;
 }
 
-function readExtensions({ content }: DerElement): readonly CertificateExtension[] | undefined {
-  const [list] = derFields(content, [TAG.sequence]) ?? [];
+function readExtensions(explicit: DerElement): readonly CertificateExtension[] | undefined {
+  const [list] = derFields(explicit, [TAG.sequence]) ?? [];
   const extensions: CertificateExtension[] = [];
-  for (const element of derElements(list?.content ?? NOTHING) ?? []) {
-    const parts = element.tag === TAG.sequence ? (derElements(element.content) ?? []) : [];
+  for (const element of derElements(list ?? NOTHING) ?? []) {
+    const parts = element.tag === TAG.sequence ? (derElements(element) ?? []) : [];
     const [id, value] = [parts[0], parts.at(-1)];
     const [, flag] = parts.length === 3 ? parts : [];
     // FALSE is the default, which DER leaves out.

@@ -3,7 +3,7 @@ import { formatAddress } from '../policy/addresses.ts';
 import { readTime } from './der-reader.ts';
 import { objectIdentifier } from './der-writer.ts';
 import { OID } from './oids.ts';
-import { type DerElement, derElements } from './strict-der.ts';
+import { type DerElement, derElements, hasContent } from './strict-der.ts';
 
 /** What is read of a certificate in the status of a CSR, whoever signed it. */
 export interface IssuedCertificate {
@@ -26,6 +26,7 @@ export interface IssuedCertificate {
 const SEQUENCE = 0x30;
 const SET = 0x31;
 const OCTET_STRING = 0x04;
+const OBJECT_IDENTIFIER = 0x06;
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
 const KEY_IDENTIFIER = 0x80;
@@ -36,9 +37,9 @@ const TEXTS: ReadonlySet<number> = new Set([0x0c, 0x13, 0x16]);
 /** What stands around the blocks is nobody's concern (certificates.k8s.io, `status.certificate`). */
 const FIRST_PEM = /^-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/m;
 
-const COMMON_NAME = Buffer.from(objectIdentifier(OID.commonName));
-const AUTHORITY_KEY_IDENTIFIER = Buffer.from(objectIdentifier(OID.authorityKeyIdentifier));
-const SUBJECT_ALT_NAME = Buffer.from(objectIdentifier(OID.subjectAltName));
+const COMMON_NAME = identifier(OID.commonName);
+const AUTHORITY_KEY_IDENTIFIER = identifier(OID.authorityKeyIdentifier);
+const SUBJECT_ALT_NAME = identifier(OID.subjectAltName);
 
 /**
  * Reads the first certificate of a PEM text; undefined when it is unreadable. Never throws. Nothing is verified, and no
@@ -83,7 +84,16 @@ function fieldsOf(der: Uint8Array): readonly DerElement[] | undefined {
 
 /** What stands in an element of that tag; undefined for any other. */
 function inner(element: DerElement | undefined, tag: number): readonly DerElement[] | undefined {
-  return element?.tag === tag ? derElements(element.content) : undefined;
+  return element?.tag === tag ? derElements(element) : undefined;
+}
+
+/** Content of an OBJECT IDENTIFIER. */
+function identifier(dotted: string): Uint8Array {
+  return derElements(objectIdentifier(dotted))?.[0]?.content ?? new Uint8Array();
+}
+
+function isNamed(element: DerElement, id: Uint8Array): boolean {
+  return element.tag === OBJECT_IDENTIFIER && hasContent(element, id);
 }
 
 function commonNames(subject: DerElement | undefined): string[] | undefined {
@@ -92,7 +102,7 @@ function commonNames(subject: DerElement | undefined): string[] | undefined {
   for (const rdn of rdns ?? []) {
     for (const attribute of inner(rdn, SET) ?? []) {
       const [type, value] = inner(attribute, SEQUENCE) ?? [];
-      if (type === undefined || value === undefined || !COMMON_NAME.equals(type.raw)) continue;
+      if (type === undefined || value === undefined || !isNamed(type, COMMON_NAME)) continue;
       found.push(TEXTS.has(value.tag) ? Buffer.from(value.content).toString('utf8') : '');
     }
   }
@@ -102,15 +112,15 @@ function commonNames(subject: DerElement | undefined): string[] | undefined {
 function readExtensions(explicit: DerElement): Pick<IssuedCertificate, 'issuer' | 'addresses'> | undefined {
   let issuer = '';
   let addresses: string[] = [];
-  const extensions = inner(derElements(explicit.content)?.[0], SEQUENCE);
+  const extensions = inner(derElements(explicit)?.[0], SEQUENCE);
   for (const extension of extensions ?? []) {
     const parts = inner(extension, SEQUENCE) ?? [];
     const [id, value] = [parts[0], parts.at(-1)];
     if (id === undefined || value?.tag !== OCTET_STRING) return undefined;
-    if (AUTHORITY_KEY_IDENTIFIER.equals(id.raw)) {
+    if (isNamed(id, AUTHORITY_KEY_IDENTIFIER)) {
       const identifier = extensionFields(value)?.find(({ tag }) => tag === KEY_IDENTIFIER);
       issuer = Buffer.from(identifier?.content ?? []).toString('hex');
-    } else if (SUBJECT_ALT_NAME.equals(id.raw)) {
+    } else if (isNamed(id, SUBJECT_ALT_NAME)) {
       const names = extensionFields(value);
       if (names === undefined) return undefined;
       addresses = names.filter(isAddress).map(({ content }) => formatAddress(content));
@@ -120,7 +130,7 @@ function readExtensions(explicit: DerElement): Pick<IssuedCertificate, 'issuer' 
 }
 
 function extensionFields(value: DerElement): readonly DerElement[] | undefined {
-  return inner(derElements(value.content)?.[0], SEQUENCE);
+  return inner(derElements(value)?.[0], SEQUENCE);
 }
 
 function isAddress({ tag, content }: DerElement): boolean {

@@ -48,7 +48,7 @@ const SIGNATURE_ALGORITHMS: Readonly<Record<string, SignatureAlgorithm>> = {
  * P-256, P-384 or P-521 in uncompressed form, or Ed25519. Every byte of it is held here, so no reader sees another key.
  */
 export function readKey(info: DerElement, report: Report): ReadKey | undefined {
-  const [identifier, bits] = derFields(info.content, [TAG.sequence, TAG.bitString]) ?? [];
+  const [identifier, bits] = derFields(info, [TAG.sequence, TAG.bitString]) ?? [];
   const algorithm = identifier && readAlgorithm(identifier.content);
   const octets = bits && wholeOctets(bits.content);
   const kind =
@@ -110,7 +110,7 @@ function kindOf(algorithm: Algorithm, key: Uint8Array): KeyKind | string {
 /** RSAPublicKey (RFC 8017 §A.1.1). */
 function readRsa(key: Uint8Array): KeyKind | string {
   const [list] = (checkStrictDer(key) === undefined ? derFields(key, [TAG.sequence]) : undefined) ?? [];
-  const integers = list && derFields(list.content, [TAG.integer, TAG.integer]);
+  const integers = list && derFields(list, [TAG.integer, TAG.integer]);
   const [modulus, exponent] = integers?.map(({ content }) => magnitude(content)) ?? [];
   if (modulus === undefined || exponent === undefined) return 'the RSA key is not modulus and exponent';
   const [first = 0] = modulus;

@@ -49,7 +49,7 @@ export function readNames(content: Uint8Array, report: Report): Names {
     report('AttributeNotAllowed', `the attributes are ${listed(found)}; only one extensionRequest is allowed`);
   }
   if (attribute.type !== OID.extensionRequest || list === undefined) return NONE;
-  const extensions = list.tag === TAG.sequence ? derElements(list.content)?.map(readExtension) : undefined;
+  const extensions = list.tag === TAG.sequence ? derElements(list)?.map(readExtension) : undefined;
   if (extensions?.every((extension) => extension !== undefined) === true) return readExtensions(extensions, report);
   report('AttributeNotAllowed', 'the extensionRequest does not hold a list of extensions');
   return NONE;
@@ -60,7 +60,7 @@ function readAttribute({ tag, content }: DerElement): Attribute {
   const fields = tag === TAG.sequence ? derFields(content, [TAG.objectIdentifier, TAG.set]) : undefined;
   if (fields === undefined) return NO_ATTRIBUTE;
   const [type, values] = fields;
-  return { type: dotted(type.content), values: derElements(values.content) ?? [] };
+  return { type: dotted(type.content), values: derElements(values) ?? [] };
 }
 
 interface Extension {
@@ -95,7 +95,7 @@ function readExtensions(extensions: readonly Extension[], report: Report): Names
 function readSan(der: Uint8Array, report: Report): Names {
   const problem = checkStrictDer(der, NAME_LIMITS) ?? (der[0] === TAG.sequence ? undefined : 'it is not a SEQUENCE');
   const [list] = problem === undefined ? (derElements(der) ?? []) : [];
-  const names = list === undefined ? undefined : derElements(list.content);
+  const names = list === undefined ? undefined : derElements(list);
   if (names === undefined || names.length === 0) {
     report('SanMalformed', `the subjectAltName cannot be read: ${problem ?? 'it is empty'}`);
     return NONE;

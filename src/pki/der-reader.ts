@@ -27,12 +27,12 @@ export function elementsWith<const T extends readonly number[]>(
   return fits ? (elements as unknown as { [K in keyof T]: DerElement }) : undefined;
 }
 
-/** The values in `content`, when they have these tags, each one and no more; else undefined. */
+/** The values in these bytes or this value, when they have these tags, each one and no more; else undefined. */
 export function derFields<const T extends readonly number[]>(
-  content: Uint8Array,
+  inside: Uint8Array | DerElement,
   tags: T,
 ): { readonly [K in keyof T]: DerElement } | undefined {
-  const elements = derElements(content);
+  const elements = derElements(inside);
   return elements === undefined ? undefined : elementsWith(elements, tags);
 }
 
@@ -44,20 +44,23 @@ export function wholeOctets(content: Uint8Array): Uint8Array | undefined {
 /** `1.2.840` from the content of an OBJECT IDENTIFIER; one that is absurdly long is only measured. */
 export function dotted(content: Uint8Array): string {
   if (content.length > LONGEST_IDENTIFIER) return `(identifier of ${content.length} octets)`;
-  const arcs: (number | bigint)[] = [];
+  let text = '';
   let arc: number | bigint = 0;
   for (const octet of content) {
     // Few arcs need more than a number holds, and bigints take ten times as long.
     if (typeof arc === 'number' && arc >= 2 ** 46) arc = BigInt(arc);
     arc = typeof arc === 'number' ? arc * 128 + (octet & 0x7f) : (arc << 7n) | BigInt(octet & 0x7f);
     if (octet >= 0x80) continue;
-    arcs.push(arc);
+    text = text === '' ? firstArcs(arc) : `${text}.${arc}`;
     arc = 0;
   }
-  const [first = 0, ...rest] = arcs;
-  const top = first < 40 ? 0 : first < 80 ? 1 : 2;
-  const second = typeof first === 'number' ? first - top * 40 : first - BigInt(top * 40);
-  return [top, second, ...rest].join('.');
+  return text === '' ? '0.0' : text;
+}
+
+/** The two that are written as one. */
+function firstArcs(both: number | bigint): string {
+  const top = both < 40 ? 0 : both < 80 ? 1 : 2;
+  return `${top}.${typeof both === 'number' ? both - top * 40 : both - BigInt(top * 40)}`;
 }
 
 /** AlgorithmIdentifier (RFC 5280 §4.1.1.2). */

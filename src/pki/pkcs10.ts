@@ -59,10 +59,10 @@ function split(der: Uint8Array): Parts | string {
   const problem = checkStrictDer(der);
   if (problem !== undefined) return problem;
   const [request] = derFields(der, [TAG.sequence]) ?? [];
-  const outer = request && derFields(request.content, [TAG.sequence, TAG.sequence, TAG.bitString]);
+  const outer = request && derFields(request, [TAG.sequence, TAG.sequence, TAG.bitString]);
   if (outer === undefined) return 'it is not information, algorithm and signature';
   const [info, algorithm, bits] = outer;
-  const fields = derFields(info.content, [TAG.integer, TAG.sequence, TAG.sequence, TAG.context0]);
+  const fields = derFields(info, [TAG.integer, TAG.sequence, TAG.sequence, TAG.context0]);
   if (fields === undefined) return 'its information is not version, subject, public key and attributes';
   const [version, subject, publicKey, attributes] = fields;
   if (version.content.length !== 1 || version.content[0] !== 0) return 'the version is not 0';

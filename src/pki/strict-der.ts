@@ -12,30 +12,34 @@ export interface DerElement {
   readonly tag: number;
   readonly raw: Uint8Array;
   readonly content: Uint8Array;
+  /** The content again: `bytes` from `start` to `end`. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Views are made when they are asked for: of most values only one is, and making one takes longer than reading it. */
 class DerValue implements DerElement {
   readonly tag: number;
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly start: number;
   readonly end: number;
-  readonly #bytes: Uint8Array;
-  readonly #offset: number;
-  readonly #start: number;
 
   constructor(tag: number, bytes: Uint8Array, offset: number, start: number, end: number) {
     this.tag = tag;
+    this.bytes = bytes;
+    this.offset = offset;
+    this.start = start;
     this.end = end;
-    this.#bytes = bytes;
-    this.#offset = offset;
-    this.#start = start;
   }
 
   get raw(): Uint8Array {
-    return this.#bytes.subarray(this.#offset, this.end);
+    return this.bytes.subarray(this.offset, this.end);
   }
 
   get content(): Uint8Array {
-    return this.#bytes.subarray(this.#start, this.end);
+    return this.bytes.subarray(this.start, this.end);
   }
 }
 
@@ -57,20 +61,23 @@ const PRIMITIVE_TYPES: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 10, 12, 
  */
 export function checkStrictDer(bytes: Uint8Array, limits: DerLimits = DEFAULT_LIMITS): string | undefined {
   const budget = { nodes: limits.maxNodes };
-  const one = readElement(bytes, 0);
+  const one = readElement(bytes, 0, bytes.length);
   if (typeof one === 'string') return one;
   if (one.end !== bytes.length) return `${bytes.length - one.end} bytes follow the value`;
   return checkElement(one, limits.maxDepth, budget);
 }
 
 /**
- * The values that follow each other in `content`. Meant for what `checkStrictDer` has passed; where a value cannot be
- * read the answer is undefined.
+ * The values that follow each other in these bytes, or in the content of this value. Meant for what `checkStrictDer` has
+ * passed; where a value cannot be read the answer is undefined.
  */
-export function derElements(content: Uint8Array): readonly DerElement[] | undefined {
+export function derElements(inside: Uint8Array | DerElement): readonly DerElement[] | undefined {
+  const isValue = 'bytes' in inside;
+  const bytes = isValue ? inside.bytes : inside;
+  const end = isValue ? inside.end : inside.length;
   const elements: DerElement[] = [];
-  for (let offset = 0; offset < content.length;) {
-    const element = readElement(content, offset);
+  for (let offset = isValue ? inside.start : 0; offset < end;) {
+    const element = readElement(bytes, offset, end);
     if (typeof element === 'string') return undefined;
     elements.push(element);
     offset = element.end;
@@ -78,10 +85,18 @@ export function derElements(content: Uint8Array): readonly DerElement[] | undefi
   return elements;
 }
 
-function readElement(bytes: Uint8Array, offset: number): DerValue | string {
-  const tag = bytes[offset];
-  const first = bytes[offset + 1];
-  if (tag === undefined || first === undefined) return `value cut off at byte ${offset}`;
+/** Whether the content of a value is just this. */
+export function hasContent({ bytes, start, end }: DerElement, expected: Uint8Array): boolean {
+  if (end - start !== expected.length) return false;
+  for (let at = 0; at < expected.length; at += 1) if (bytes[start + at] !== expected[at]) return false;
+  return true;
+}
+
+/** The value at `offset` of what ends at `limit`. */
+function readElement(bytes: Uint8Array, offset: number, limit: number): DerValue | string {
+  if (offset + 2 > limit) return `value cut off at byte ${offset}`;
+  const tag = bytes[offset] ?? 0;
+  const first = bytes[offset + 1] ?? 0;
   if ((tag & HIGH_TAG) === HIGH_TAG) return `tag of several octets at byte ${offset}`;
   let start = offset + 2;
   let length = first;
@@ -90,16 +105,16 @@ function readElement(bytes: Uint8Array, offset: number): DerValue | string {
     if (octets === 0) return `indefinite length at byte ${offset}`;
     if (octets > 4) return `length of ${octets} octets at byte ${offset}`;
     length = 0;
-    for (let at = start; at < Math.min(start + octets, bytes.length); at += 1) length = length * 256 + (bytes[at] ?? 0);
+    for (let at = start; at < Math.min(start + octets, limit); at += 1) length = length * 256 + (bytes[at] ?? 0);
     start += octets;
     if (length < 0x80 || length < 256 ** (octets - 1)) return `length not minimal at byte ${offset}`;
   }
   const end = start + length;
-  if (end > bytes.length) return `value at byte ${offset} is longer than what holds it`;
+  if (end > limit) return `value at byte ${offset} is longer than what holds it`;
   return new DerValue(tag, bytes, offset, start, end);
 }
 
-function checkElement(element: DerElement, depth: number, budget: { nodes: number }): string | undefined {
+function checkElement(element: DerValue, depth: number, budget: { nodes: number }): string | undefined {
   budget.nodes -= 1;
   if (budget.nodes < 0) return 'too many values';
   if (depth === 0) return 'values nested too deep';
@@ -112,12 +127,12 @@ function checkElement(element: DerElement, depth: number, budget: { nodes: numbe
   return constructed ? checkChildren(element, depth, budget) : undefined;
 }
 
-function checkChildren(parent: DerElement, depth: number, budget: { nodes: number }): string | undefined {
-  const { content } = parent;
+function checkChildren(parent: DerValue, depth: number, budget: { nodes: number }): string | undefined {
+  const { bytes, start, end } = parent;
   const isSet = parent.tag === (SET | CONSTRUCTED);
   let before: Uint8Array | undefined;
-  for (let offset = 0; offset < content.length;) {
-    const child = readElement(content, offset);
+  for (let offset = start; offset < end;) {
+    const child = readElement(bytes, offset, end);
     if (typeof child === 'string') return child;
     const problem = checkElement(child, depth - 1, budget);
     if (problem !== undefined) return problem;
@@ -131,44 +146,46 @@ function checkChildren(parent: DerElement, depth: number, budget: { nodes: numbe
   return undefined;
 }
 
-function checkUniversal(type: number, constructed: boolean, element: DerElement): string | undefined {
+function checkUniversal(type: number, constructed: boolean, element: DerValue): string | undefined {
   if (type === SEQUENCE || type === SET) return constructed ? undefined : 'SEQUENCE or SET that is not constructed';
   if (!PRIMITIVE_TYPES.has(type)) return `universal type ${type}, which X.509 does not use`;
   if (constructed) return `universal type ${type} in constructed form`;
-  const { content } = element;
-  if (type === 1) {
-    return content.length === 1 && (content[0] === 0 || content[0] === 0xff) ? undefined : 'BOOLEAN not 00 or FF';
-  }
-  if (type === 2 || type === 10) return checkInteger(content);
-  if (type === 3) return checkBitString(content);
-  if (type === 5) return content.length === 0 ? undefined : 'NULL with content';
-  if (type === 6) return checkObjectIdentifier(content);
+  if (type === 1) return checkBoolean(element);
+  if (type === 2 || type === 10) return checkInteger(element);
+  if (type === 3) return checkBitString(element);
+  if (type === 5) return element.start === element.end ? undefined : 'NULL with content';
+  if (type === 6) return checkObjectIdentifier(element);
   return undefined;
 }
 
-function checkInteger(content: Uint8Array): string | undefined {
-  const [first, second] = content;
-  if (first === undefined) return 'INTEGER without content';
-  if (second === undefined) return undefined;
+function checkBoolean({ bytes, start, end }: DerValue): string | undefined {
+  return end - start === 1 && (bytes[start] === 0 || bytes[start] === 0xff) ? undefined : 'BOOLEAN not 00 or FF';
+}
+
+function checkInteger({ bytes, start, end }: DerValue): string | undefined {
+  if (start === end) return 'INTEGER without content';
+  if (end - start === 1) return undefined;
+  const [first, second] = [bytes[start] ?? 0, bytes[start + 1] ?? 0];
   const padded = (first === 0 && second < 0x80) || (first === 0xff && second >= 0x80);
   return padded ? 'INTEGER not minimal' : undefined;
 }
 
-function checkBitString(content: Uint8Array): string | undefined {
-  const unused = content[0];
+function checkBitString({ bytes, start, end }: DerValue): string | undefined {
+  const unused = start < end ? (bytes[start] ?? 0) : undefined;
   if (unused === undefined || unused > 7) return 'BIT STRING without a sane count of unused bits';
   if (unused === 0) return undefined;
-  const last = content.length > 1 ? content.at(-1) : undefined;
+  const last = end - start > 1 ? bytes[end - 1] : undefined;
   return last === undefined || (last & ((1 << unused) - 1)) !== 0
     ? 'BIT STRING with unused bits that are not zero'
     : undefined;
 }
 
-function checkObjectIdentifier(content: Uint8Array): string | undefined {
+function checkObjectIdentifier({ bytes, start, end }: DerValue): string | undefined {
   let atStart = true;
-  for (const octet of content) {
+  for (let at = start; at < end; at += 1) {
+    const octet = bytes[at] ?? 0;
     if (atStart && octet === 0x80) return 'OBJECT IDENTIFIER not minimal';
     atStart = octet < 0x80;
   }
-  return content.length > 0 && atStart ? undefined : 'OBJECT IDENTIFIER cut off';
+  return start < end && atStart ? undefined : 'OBJECT IDENTIFIER cut off';
 }

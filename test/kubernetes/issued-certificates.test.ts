@@ -4,16 +4,19 @@ import { IssuedCertificates } from '../../src/kubernetes/issued-certificates.ts'
 import { testAuthority } from '../support/csr-builder.ts';
 
 describe('kubernetes/issued-certificates', () => {
-  let texts: string[];
+  let pems: string[];
   before(async () => {
     const made = await Promise.all([testAuthority('P-256'), testAuthority('P-256')]);
-    texts = made.map(({ certPem }) => Buffer.from(certPem).toString('base64'));
+    pems = made.map(({ certPem }) => certPem);
   });
+
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
   it('reads one that was written here once, and shows that reading when it comes back', () => {
     const certificates = new IssuedCertificates();
-    const [text = ''] = texts;
-    const written = certificates.written(text);
+    const [pem = ''] = pems;
+    const text = base64(pem);
+    const written = certificates.written(text, pem);
     expect(written?.fingerprint).to.match(/^[0-9a-f]{64}$/);
     expect(certificates.shown(text)).to.equal(written);
     expect(certificates.shown(text), 'a second time').to.not.equal(written);
@@ -21,14 +24,16 @@ describe('kubernetes/issued-certificates', () => {
 
   it('reads one that somebody else wrote', () => {
     const certificates = new IssuedCertificates();
-    const [mine = '', others = ''] = texts;
-    const written = certificates.written(mine);
-    expect(certificates.shown(others)?.fingerprint).to.be.a('string').and.not.equal(written?.fingerprint);
+    const [mine = '', others = ''] = pems;
+    const written = certificates.written(base64(mine), mine);
+    expect(certificates.shown(base64(others))?.fingerprint)
+      .to.be.a('string')
+      .and.not.equal(written?.fingerprint);
   });
 
   it('answers nothing for what is no certificate', () => {
     const certificates = new IssuedCertificates();
-    expect(certificates.written('AAAA')).to.equal(undefined);
+    expect(certificates.written('AAAA', '')).to.equal(undefined);
     expect(certificates.shown('AAAA')).to.equal(undefined);
   });
 });

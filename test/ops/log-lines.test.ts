@@ -1,29 +1,26 @@
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { LogLines } from '../../src/ops/log-lines.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 describe('ops/log-lines', () => {
   let written: string[];
-  let endTurn: () => Promise<void>;
+  let clock: FakeClock;
   let lines: LogLines;
   beforeEach(() => {
     written = [];
-    const turns: (() => void)[] = [];
-    endTurn = async () => {
-      for (const end of turns.splice(0)) end();
-      await Promise.resolve();
-    };
-    const turn = (): Promise<void> => new Promise((resolve) => turns.push(resolve));
-    lines = new LogLines((text) => written.push(text), { turn });
+    clock = new FakeClock();
+    lines = new LogLines((text) => written.push(text), clock);
   });
 
-  it('writes the lines of one turn together, in their order', async () => {
+  it('writes lines that come within 20 ms together, in their order', async () => {
     lines.add('1\n', false);
+    await clock.advance(19);
     lines.add('2\n', false);
     expect(written).to.deep.equal([]);
-    await endTurn();
+    await clock.advance(1);
     lines.add('3\n', false);
-    await endTurn();
+    await clock.advance(20);
     expect(written).to.deep.equal(['1\n2\n', '3\n']);
   });
 
@@ -31,7 +28,7 @@ describe('ops/log-lines', () => {
     lines.add('1\n', false);
     lines.add('bad\n', true);
     expect(written).to.deep.equal(['1\nbad\n']);
-    await endTurn();
+    await clock.advance(20);
     expect(written).to.have.length(1);
   });
 
@@ -46,7 +43,7 @@ describe('ops/log-lines', () => {
     lines.add('1\n', false);
     lines.flush();
     lines.flush();
-    await endTurn();
+    await clock.advance(20);
     expect(written).to.deep.equal(['1\n']);
   });
 });
