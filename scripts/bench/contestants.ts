@@ -83,7 +83,8 @@ export async function contestants(): Promise<Contestants> {
         kubeconfig,
         config: configFor({ controlPlane: plane }, { pools, ops: { logLevel: 'info' }, ...changes }),
         file: join(folder, 'kubelet-bootstrap.mjs'),
-        nodeFlags: [...deploymentFlags(), ...nodeFlags],
+        nodeFlags: [...imageFlags(), ...nodeFlags],
+        env: deploymentEnv(),
       };
       const started = await startService(supervisor, options, false);
       const isReady = async (): Promise<boolean> => (await started.ops('/readyz')).status === 200;
@@ -118,11 +119,17 @@ export async function contestants(): Promise<Contestants> {
   };
 }
 
-/** The flags that the Deployment starts Node with. */
-function deploymentFlags(): string[] {
+/** The flags that the image starts Node with. */
+function imageFlags(): string[] {
+  const entrypoint = /^ENTRYPOINT (.*)$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))?.[1] ?? '[]';
+  return (JSON.parse(entrypoint) as string[]).filter((word) => word.startsWith('--'));
+}
+
+/** The environment that the Deployment gives it. */
+function deploymentEnv(): Record<string, string> {
   const deployment = parse(readFileSync(join(ROOT, 'manifests', 'base', '40-deployment.yaml'), 'utf8')) as {
     spec: { template: { spec: { containers: { env: { name: string; value: string }[] }[] } } };
   };
   const env = deployment.spec.template.spec.containers[0]?.env ?? [];
-  return env.find(({ name }) => name === 'NODE_OPTIONS')?.value.split(' ') ?? [];
+  return Object.fromEntries(env.map(({ name, value }) => [name, value]));
 }

@@ -58,6 +58,8 @@ export interface ServiceOptions {
   /** What to run instead of the sources, such as the bundle; and Node's flags for it. */
   readonly file?: string;
   readonly nodeFlags?: readonly string[];
+  /** Added to that of this process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** More arguments of `run`. */
   readonly args?: readonly string[];
 }
@@ -106,6 +108,7 @@ export async function startService(
   const started = supervisor.start({
     name: options.name,
     command: process.execPath,
+    env: { ...process.env, ...options.env },
     args: [
       ...(options.nodeFlags ?? []),
       options.file ?? join(SOURCES, 'main.ts'),

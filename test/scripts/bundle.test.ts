@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -87,7 +87,11 @@ describe('the Dockerfile', () => {
     const [, gid] = /runAsGroup: (\d+)/.exec(deployment) ?? [];
     expect(of(final, 'USER')).to.deep.equal([`${uid}:${gid}`]);
     expect(of(final, 'COPY')).to.deep.equal(['LICENSE ./', '--from=build /build/dist/bundle ./']);
-    expect(of(final, 'ENTRYPOINT')).to.deep.equal(['["/nodejs/bin/node", "/app/kubelet-bootstrap.mjs"]']);
+    const [entrypoint = ''] = of(final, 'ENTRYPOINT');
+    const [node = '', ...rest] = JSON.parse(entrypoint) as string[];
+    expect(rest.at(-1)).to.equal('/app/kubelet-bootstrap.mjs');
+    const { stderr } = spawnSync(process.execPath, [...rest.slice(0, -1), '--eval', ''], { encoding: 'utf8' });
+    expect([node, stderr], 'Node knows the flags').to.deep.equal(['/nodejs/bin/node', '']);
     expect(of(final, 'CMD')).to.deep.equal(['["run"]']);
   });
 
