@@ -153,8 +153,9 @@ export class Approver {
       // Unless the watch was faster, and has shown it already.
       const shown = this.#options.csrs.get(csr.name);
       if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);
-      this.#report(request, decision);
+      // The node waits for the certificate, and nobody for the report.
       if (approves) onApproved(written);
+      this.#report(request, decision);
       return true;
     } catch (error) {
       // Somebody else wrote or deleted it: the watch brings what it is now.
