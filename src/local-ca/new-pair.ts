@@ -3,7 +3,7 @@ import { RefusedError } from '../errors.ts';
 import { commonNameOnly, type RootPlan, rootToBeSigned, signedRoot } from '../pki/authority-builder.ts';
 import { formatPem } from '../pki/pem.ts';
 import type { Pair, PairTexts } from './pair.ts';
-import { drawSerial, signBytes } from './signer.ts';
+import { serialNumbers, signBytes } from './signer.ts';
 
 /** From when to when a new CA is valid, ms since the epoch. */
 export interface PairTimes {
@@ -37,6 +37,6 @@ export async function renewedPair(pair: Pair, times: PairTimes): Promise<PairTex
 }
 
 async function selfSigned(plan: RootPlan, pair: Pick<Pair, 'key' | 'algorithm'>): Promise<string> {
-  const toBeSigned = rootToBeSigned(plan, drawSerial());
+  const toBeSigned = rootToBeSigned(plan, serialNumbers()());
   return formatPem('CERTIFICATE', signedRoot(plan, toBeSigned, await signBytes(pair, toBeSigned)));
 }

@@ -58,9 +58,10 @@ export function localSigner(options: LocalSignerOptions): CertificateSigner {
 }
 
 function signerOf(pair: (signal: AbortSignal) => Promise<Pair>): CertificateSigner {
+  const drawSerial = serialNumbers();
   return {
     authority: async (signal) => (await pair(signal)).authority,
-    sign: async (plan, _request, signal) => signWith(await pair(signal), plan),
+    sign: async (plan, _request, signal) => signWith(await pair(signal), plan, drawSerial()),
     problem: async (signal) => void (await pair(signal)),
   };
 }
@@ -130,8 +131,8 @@ function refreshedPairs(options: LocalSignerOptions): (signal: AbortSignal) => P
   });
 }
 
-async function signWith(pair: Pair, plan: CertificatePlan): Promise<string> {
-  const toBeSigned = pair.builder.toBeSigned(plan, drawSerial());
+async function signWith(pair: Pair, plan: CertificatePlan, serial: Uint8Array): Promise<string> {
+  const toBeSigned = pair.builder.toBeSigned(plan, serial);
   const signature = await signBytes(pair, toBeSigned);
   return formatPem('CERTIFICATE', pair.builder.certificate(toBeSigned, signature)) + pair.chainPem;
 }
@@ -144,9 +145,22 @@ export function signBytes(pair: Pick<Pair, 'key' | 'algorithm'>, bytes: Uint8Arr
   return signInThreadPool(pair.algorithm === 'ecdsa-with-SHA384' ? 'sha384' : 'sha256', bytes, pair.key);
 }
 
-/** 16 random octets of which the first is not 0, so that the serial number is positive and has 16 or 17 octets. */
-export function drawSerial(): Uint8Array {
-  const serial = randomBytes(16);
-  while (serial[0] === 0) randomBytes(1).copy(serial);
-  return serial;
+const SERIAL_OCTETS = 16;
+const DRAWN_AT_ONCE = 256 * SERIAL_OCTETS;
+
+/**
+ * Draws serial numbers: 16 random octets of which the first is not 0, so that each is positive and has 16 or 17 octets.
+ * Many are drawn at once, and each is given once: to draw one takes as long.
+ */
+export function serialNumbers(): () => Uint8Array {
+  let drawn = new Uint8Array();
+  return () => {
+    let serial: Uint8Array;
+    do {
+      if (drawn.length === 0) drawn = new Uint8Array(randomBytes(DRAWN_AT_ONCE));
+      serial = drawn.subarray(0, SERIAL_OCTETS);
+      drawn = drawn.subarray(SERIAL_OCTETS);
+    } while (serial[0] === 0);
+    return serial;
+  };
 }

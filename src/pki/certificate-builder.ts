@@ -43,6 +43,7 @@ const EXT_KEY_USAGE = {
   serving: extension(OID.extKeyUsage, false, sequence(objectIdentifier(OID.serverAuth))),
 };
 const COMMON_NAME = objectIdentifier(OID.commonName);
+const SUBJECT_ALT_NAME = objectIdentifier(OID.subjectAltName);
 const NO_CA = extension(OID.basicConstraints, true, sequence());
 
 /** Makes the certificates of one CA; what is the same in all of them is encoded once. */
@@ -98,7 +99,7 @@ export function subjectAltName(plan: Pick<CertificatePlan, 'dnsNames' | 'ipAddre
   if (plan.dnsNames.length === 0 && plan.ipAddresses.length === 0) return [];
   const dnsNames = plan.dnsNames.map((name) => der(0x82, Buffer.from(name, 'latin1')));
   const ipAddresses = plan.ipAddresses.map((bytes) => der(0x87, bytes));
-  return [extension(OID.subjectAltName, false, sequence(...dnsNames, ...ipAddresses))];
+  return [extension(SUBJECT_ALT_NAME, false, sequence(...dnsNames, ...ipAddresses))];
 }
 
 /** An RDN of one attribute, DER. */
@@ -106,7 +107,11 @@ export function attribute(type: Uint8Array, value: string): Uint8Array {
   return set(sequence(type, directoryString(value)));
 }
 
-/** An extension around its DER value. */
-export function extension(id: string, critical: boolean, value: Uint8Array): Uint8Array {
-  return sequence(objectIdentifier(id), ...(critical ? [booleanTrue] : []), octetString(value));
+/** An extension around its DER value; `id` dotted, or in DER. */
+export function extension(id: Uint8Array | string, critical: boolean, value: Uint8Array): Uint8Array {
+  return sequence(
+    typeof id === 'string' ? objectIdentifier(id) : id,
+    ...(critical ? [booleanTrue] : []),
+    octetString(value),
+  );
 }

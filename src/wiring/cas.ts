@@ -30,9 +30,14 @@ export function caSide(
   vault: Vault | undefined,
 ): CaSide {
   // Of which kinds there are certificates needs a restart, whatever the file says by now.
+  let merged: { readonly of: Config; readonly config: Config } | undefined;
   const current = (): Config => {
-    const { serving, ...live } = inForce.config;
-    return { ...live, serving: { ...serving, enabled: config.serving.enabled } };
+    const live = inForce.config;
+    if (merged?.of !== live) {
+      const serving = { ...live.serving, enabled: config.serving.enabled };
+      merged = { of: live, config: { ...live, serving } };
+    }
+    return merged.config;
   };
   const authorities = openAuthorities(current, { clock, vault, log });
   const watch = new CaWatch({

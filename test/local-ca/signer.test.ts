@@ -7,7 +7,7 @@ import { after, before, beforeEach, describe, it } from 'mocha';
 import { RefusedError, RemoteError } from '../../src/errors.ts';
 import { pairFromFiles } from '../../src/local-ca/files.ts';
 import type { PairTexts } from '../../src/local-ca/pair.ts';
-import { localAuthorities, type SourceTexts } from '../../src/local-ca/signer.ts';
+import { localAuthorities, serialNumbers, type SourceTexts } from '../../src/local-ca/signer.ts';
 import { checkAgainstPlan } from '../../src/pki/certificate-check.ts';
 import type { CertificatePlan } from '../../src/pki/certificate-plan.ts';
 import type { Authorities } from '../../src/ports/ca.ts';
@@ -255,6 +255,15 @@ describe('local-ca/signer', () => {
       elapsed = 60_000;
       expect(await nextAuthority()).to.equal('none');
     });
+  });
+});
+
+describe('local-ca/signer serial numbers', () => {
+  it('have 16 octets of which the first is not 0, and none is given twice, also when more are drawn', () => {
+    const draw = serialNumbers();
+    const drawn = Array.from({ length: 2_000 }, () => Buffer.from(draw()));
+    expect(drawn.filter(({ length, 0: first }) => length !== 16 || first === 0)).to.deep.equal([]);
+    expect(new Set(drawn.map((serial) => serial.toString('hex'))).size).to.equal(2_000);
   });
 });
 
