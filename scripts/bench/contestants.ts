@@ -1,10 +1,10 @@
 /** Who approves and signs in the bench: this service, kube-controller-manager, and a bare loop that only writes. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { parse } from 'yaml';
+import { join } from 'node:path';
 import { bundle } from '../bundle.ts';
 import { startControllerManager } from '../servers/controller-manager.ts';
+import { deploymentEnv, imageFlags } from '../servers/deployment.ts';
 import type { ServerProcess } from '../servers/process.ts';
 import { configFor, startService } from '../servers/service.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
@@ -23,7 +23,6 @@ export interface Contestant {
   start(stage: Stage, changes?: Changes): Promise<Running>;
 }
 
-const ROOT = resolve(import.meta.dirname, '..', '..');
 const MANAGER = 'csrapproving,csrsigning,csrcleaner';
 
 /** What a bundle of the service is needed for; `close` removes it. */
@@ -117,19 +116,4 @@ export async function contestants(): Promise<Contestants> {
     },
     close: () => rmSync(folder, { recursive: true, force: true }),
   };
-}
-
-/** The flags that the image starts Node with. */
-function imageFlags(): string[] {
-  const entrypoint = /^ENTRYPOINT (.*)$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))?.[1] ?? '[]';
-  return (JSON.parse(entrypoint) as string[]).filter((word) => word.startsWith('--'));
-}
-
-/** The environment that the Deployment gives it. */
-function deploymentEnv(): Record<string, string> {
-  const deployment = parse(readFileSync(join(ROOT, 'manifests', 'base', '40-deployment.yaml'), 'utf8')) as {
-    spec: { template: { spec: { containers: { env: { name: string; value: string }[] }[] } } };
-  };
-  const env = deployment.spec.template.spec.containers[0]?.env ?? [];
-  return Object.fromEntries(env.map(({ name, value }) => [name, value]));
 }

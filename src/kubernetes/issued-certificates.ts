@@ -1,6 +1,6 @@
 import { type IssuedCertificate, summariseCertificate } from '../pki/certificate-summary.ts';
 
-/** More are not on their way back at the same time, unless a watch is behind. */
+/** More are not on their way back at the same time, unless a watch is behind; those of writes that failed never come. */
 const MOST_WRITTEN = 512;
 
 /** Reads the certificates of CSRs. One that was written here comes back by the watch, and need not be read again. */

@@ -8,6 +8,7 @@ import { bundle } from '../../scripts/bundle.ts';
 import { findBinaries } from '../../scripts/servers/binaries.ts';
 import { startControlPlane } from '../../scripts/servers/control-plane.ts';
 import type { ControlPlane } from '../../scripts/servers/control-plane.ts';
+import { deploymentEnv, imageFlags } from '../../scripts/servers/deployment.ts';
 import { runCommand, waitUntil } from '../../scripts/servers/long-step.ts';
 import { startOpenBao } from '../../scripts/servers/openbao.ts';
 import type { OpenBao } from '../../scripts/servers/openbao.ts';
@@ -236,16 +237,16 @@ describe('the manifests on a real API server, and the service with the rights th
     expect(explained.stdout).to.contain('TokenBoundToOtherNode');
   });
 
-  it('runs from the bundle as well, in the heap that the Deployment gives it', async () => {
+  it('runs from the bundle as well, with the flags of the image and the environment of the Deployment', async () => {
     await service.stop();
     const folder = supervisor.folder('bundle');
     await bundle(folder);
     const bundled = supervisor.start({
       name: 'bundle',
       command: process.execPath,
+      env: { ...process.env, ...deploymentEnv() },
       args: [
-        '--max-old-space-size=320',
-        '--max-semi-space-size=8',
+        ...imageFlags(),
         join(folder, 'kubelet-bootstrap.mjs'),
         'run',
         '--config',
