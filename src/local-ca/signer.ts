@@ -153,11 +153,11 @@ const DRAWN_AT_ONCE = 256 * SERIAL_OCTETS;
  * Many are drawn at once, and each is given once: to draw one takes as long.
  */
 export function serialNumbers(): () => Uint8Array {
-  let drawn = new Uint8Array();
+  let drawn: Uint8Array = new Uint8Array();
   return () => {
     let serial: Uint8Array;
     do {
-      if (drawn.length === 0) drawn = new Uint8Array(randomBytes(DRAWN_AT_ONCE));
+      if (drawn.length === 0) drawn = randomBytes(DRAWN_AT_ONCE);
       serial = drawn.subarray(0, SERIAL_OCTETS);
       drawn = drawn.subarray(SERIAL_OCTETS);
     } while (serial[0] === 0);

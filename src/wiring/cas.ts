@@ -29,8 +29,8 @@ export function caSide(
   inForce: ConfigInForce,
   vault: Vault | undefined,
 ): CaSide {
-  // Of which kinds there are certificates needs a restart, whatever the file says by now.
   let merged: { readonly of: Config; readonly config: Config } | undefined;
+  // Of which kinds there are certificates needs a restart, whatever the file says by now.
   const current = (): Config => {
     const live = inForce.config;
     if (merged?.of !== live) {

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
 import { afterEach, before, describe, it } from 'mocha';
+import { deploymentEnv, imageFlags } from '../../scripts/servers/deployment.ts';
 import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import { createCa } from '../../scripts/servers/pki.ts';
@@ -227,7 +228,8 @@ describe('the service when things go wrong', function () {
     );
     try {
       await createBootstrapCsrs(client, nodeNames('beside', 5));
-      service = await running().start({}, false, ['--max-old-space-size=320', '--max-semi-space-size=8']);
+      const heap = deploymentEnv()['NODE_OPTIONS']?.split(' ') ?? [];
+      service = await running().start({}, false, [...imageFlags(), ...heap]);
       await allIssued('beside', 5);
       expect(await issued('huge')).to.deep.equal([]);
     } finally {

@@ -220,6 +220,7 @@ describe('manifests/base', () => {
       container().env.find(({ name }) => name === 'NODE_OPTIONS')?.value ?? '',
     );
     expect(Number(heap?.[1])).to.be.within(256, 384);
+    expect(container().env.find(({ name }) => name === 'MALLOC_ARENA_MAX')?.value).to.equal('1');
   });
 
   it('mounts its config, the two tokens and the CA of Vault where the config looks for them, read-only', () => {
