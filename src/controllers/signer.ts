@@ -1,56 +1,30 @@
 import { isRemote, messageOf, RefusedError } from '../errors.ts';
-import { type CertificateCheck, certificateCheck } from '../pki/certificate-check.ts';
-import {
-  asksForEncipherment,
-  type CertificateKind,
-  type CertificatePlan,
-  kindOf,
-  planCertificate,
-  planValidity,
-} from '../pki/certificate-plan.ts';
+import { asksForEncipherment, type CertificateKind, kindOf } from '../pki/certificate-plan.ts';
 import { stateOf, waits } from '../policy/csr-state.ts';
-import type { Facts } from '../policy/facts.ts';
-import { poolOfNode } from '../policy/pool-of-node.ts';
 import { isFinal, isHeld } from '../policy/reasons.ts';
 import type { RequestView } from '../policy/request.ts';
 import { describeViolations, reasonOf, type Verdict } from '../policy/verdict.ts';
-import {
-  type Authority,
-  type CertificateSigner,
-  type Csr,
-  type CsrWriter,
-  type EventSink,
-  type Log,
-  type Store,
-  type Telemetry,
-} from '../ports.ts';
-import type { Clock } from '../runtime/clock.ts';
+import type { Csr, CsrWriter, EventSink, Store, Telemetry } from '../ports.ts';
 import { BackendGuard, isOutage } from './backend-guard.ts';
+import { CertificateMaker, type CertificateMakerOptions, type MadeCertificate } from './certificate-maker.ts';
 import { type Decider, type Decision, sourceOf } from './decider.ts';
 import { decisionFields } from './decision-log.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import type { Seats } from './seats.ts';
 
-export interface SignerOptions {
+export interface SignerOptions extends CertificateMakerOptions {
   readonly csrs: Store<Csr>;
   readonly pending: PendingRequests;
   readonly decider: Decider;
   readonly writer: CsrWriter;
   /** Taken again before signing: whoever else approved has counted nothing. */
   readonly seats: Pick<Seats, 'take'>;
-  readonly backend: CertificateSigner;
   /** Told when the backend signs again after an outage: everything that waits may be looked at. */
   readonly onRecovered: () => void;
-  /** Longest lifetime of a certificate of this kind for this node, which is of this pool (undefined = of none), in ms. */
-  readonly lifetime: (usage: 'client' | 'serving', nodeName: string, pool: string | undefined) => number;
-  /** What is done when the CA ends before a certificate would. */
-  readonly onEarlyEnd: () => 'shorten' | 'refuse';
   /** Told of every CSR right after its certificate was written. */
   readonly onIssued: (csr: Csr) => void;
-  readonly clock: Clock;
   readonly events: EventSink;
   readonly telemetry: Telemetry;
-  readonly log: Log;
 }
 
 const LOOK_AGAIN_MS = 5 * 60_000;
@@ -74,15 +48,24 @@ export class Signer {
   readonly #reported = new Map<string, string>();
   /** By kind of certificate: what stops one need not stop another. */
   readonly #guards = new Map<CertificateKind, BackendGuard>();
-  #check: { readonly certificatePem: string; readonly check: CertificateCheck } | undefined;
+  readonly #maker: CertificateMaker;
 
   constructor(options: SignerOptions) {
     this.#options = options;
+    this.#maker = new CertificateMaker(options);
   }
 
   /** True while nothing, or nothing of some kind, can be signed because the backend does not answer, or refuses. */
   get isHeld(): boolean {
     return [...this.#guards.values()].some((guard) => guard.isHolding);
+  }
+
+  /**
+   * To be told of a request while its approval is being written: its certificate is made meanwhile, where that leaves no
+   * trace. Whether it is signed is decided afterwards, as for every other one.
+   */
+  prepare(request: RequestView, { facts }: Decision, signal: AbortSignal): void {
+    if (!this.#guardOf(request).isOut) this.#maker.prepare(request, facts, signal);
   }
 
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
@@ -107,6 +90,7 @@ export class Signer {
   forget(csr: Csr): void {
     this.#settled.delete(csr.uid);
     this.#reported.delete(csr.uid);
+    this.#maker.forget(csr.uid);
     if (this.#offered.get(csr.name)?.uid === csr.uid) this.#offered.delete(csr.name);
   }
 
@@ -150,15 +134,11 @@ export class Signer {
   }
 
   /** Throws what is worth a retry, and tells of an outage once for all who wait. */
-  async #certify(
-    request: RequestView,
-    decision: Decision,
-    signal: AbortSignal,
-  ): Promise<{ readonly certificate: string; readonly plan: CertificatePlan }> {
+  async #certify(request: RequestView, decision: Decision, signal: AbortSignal): Promise<MadeCertificate> {
     const { events } = this.#options;
     const { csr } = request;
     try {
-      return await this.#guardOf(request).run(() => this.#signAsPlanned(request, decision, signal));
+      return await this.#guardOf(request).run(() => this.#maker.make(request, decision.facts, signal));
     } catch (error) {
       const reason = unsignedBecause(error);
       if (reason !== undefined) {
@@ -177,49 +157,6 @@ export class Signer {
     const guard = new BackendGuard(this.#options.clock, this.#options.onRecovered);
     this.#guards.set(kind, guard);
     return guard;
-  }
-
-  async #signAsPlanned(
-    request: RequestView,
-    decision: Decision,
-    signal: AbortSignal,
-  ): Promise<{ readonly certificate: string; readonly plan: CertificatePlan }> {
-    const { backend, telemetry, log } = this.#options;
-    const { csr } = request;
-    const authority = await backend.authority(signal);
-    const plan = this.#plan(request, decision.facts, authority);
-    const certificate = await backend.sign(plan, csr.request, signal);
-    const differences = this.#checkOf(authority)(certificate, plan);
-    if (differences.length === 0) return { certificate, plan };
-    if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
-      throw new RefusedError('AuthorityUnusable', `the CA changed while ${csr.name} was signed`);
-    }
-    telemetry.notAsPlanned(csr.signerName);
-    const found = differences.join('; ');
-    log.error({ csr: csr.name, signer: csr.signerName, differences }, 'certificate differs from its plan: thrown away');
-    throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
-  }
-
-  /** The CA changes once in a while, and is read once. */
-  #checkOf({ certificatePem, latitude }: Authority): CertificateCheck {
-    if (this.#check?.certificatePem !== certificatePem) {
-      this.#check = { certificatePem, check: certificateCheck(certificatePem, latitude) };
-    }
-    return this.#check.check;
-  }
-
-  #plan({ csr, reading, nodeName, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
-    // An approve verdict promises both; the types cannot know.
-    if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
-    const validity = planValidity({
-      now: this.#options.clock.now(),
-      lifetimeMs: this.#options.lifetime(usage, nodeName, poolOfNode(csr, facts)),
-      requestedSeconds: csr.expirationSeconds,
-      authorityNotBefore: authority.notBefore,
-      authorityNotAfter: authority.notAfter,
-      onEarlyEnd: this.#options.onEarlyEnd(),
-    });
-    return planCertificate({ csr: reading.csr, nodeName, usage, usages: csr.usages, validity });
   }
 
   async #withhold(

@@ -150,6 +150,9 @@ export function csrSide(
     ...shared,
     seats,
     observes,
+    onApproving: (request, decision, signal) => {
+      if (runs.has('signer')) signer.prepare(request, decision, signal);
+    },
     onApproved: (csr) => {
       if (!runs.has('signer')) return;
       signer.offer(csr);

@@ -13,6 +13,7 @@ const AUTHORITY: Authority = {
   notBefore: 0,
   notAfter: 7,
   certificatePem: '',
+  keyAtHand: true,
   latitude: EXACT,
 };
 

@@ -82,7 +82,8 @@ export function pkiSigner(options: PkiSignerOptions): CertificateSigner {
     const { certificate, ca_chain: chain } = readAs(issuerSchema, reply.body, 'issuer').data;
     const ca = readSigningCa([certificate, ...(chain ?? [])].join('\n'), clock.now());
     const { fields, notBefore, notAfter, certificatePem, chainPem } = ca;
-    return { authority: { ...fields, notBefore, notAfter, certificatePem, latitude: PKI_LATITUDE }, chainPem };
+    const standing = { keyAtHand: false, latitude: PKI_LATITUDE };
+    return { authority: { ...fields, notBefore, notAfter, certificatePem, ...standing }, chainPem };
   }
 
   async function signWith(role: string, plan: CertificatePlan, request: Uint8Array, signal: AbortSignal) {

@@ -1,0 +1,139 @@
+import { isDeepStrictEqual } from 'node:util';
+import { RefusedError } from '../errors.ts';
+import { type CertificateCheck, certificateCheck } from '../pki/certificate-check.ts';
+import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
+import type { Facts } from '../policy/facts.ts';
+import { poolOfNode } from '../policy/pool-of-node.ts';
+import type { RequestView } from '../policy/request.ts';
+import type { Authority, CertificateSigner, Log, Telemetry } from '../ports.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+export interface CertificateMakerOptions {
+  readonly backend: CertificateSigner;
+  /** Longest lifetime of a certificate of this kind for this node, which is of this pool (undefined = of none), in ms. */
+  readonly lifetime: (usage: 'client' | 'serving', nodeName: string, pool: string | undefined) => number;
+  /** What is done when the CA ends before a certificate would. */
+  readonly onEarlyEnd: () => 'shorten' | 'refuse';
+  readonly clock: Clock;
+  readonly telemetry: Pick<Telemetry, 'notAsPlanned'>;
+  readonly log: Log;
+}
+
+/** A certificate, PEM, that is as planned. */
+export interface MadeCertificate {
+  readonly certificate: string;
+  readonly plan: CertificatePlan;
+}
+
+/** One that was held against its plan. */
+interface Checked extends MadeCertificate {
+  /** PEM of the CA that was to sign it. */
+  readonly authorityPem: string;
+  readonly differences: readonly string[];
+}
+
+/** Of more than are being approved at a time, the oldest is of an approval that came to nothing. */
+const MOST_PREPARED = 64;
+
+/** Makes the certificates of approved requests: plans each, has the backend sign it, and holds it against its plan. */
+export class CertificateMaker {
+  readonly #options: CertificateMakerOptions;
+  /** By UID: made, or being made, before it is known whether it will be needed. */
+  readonly #prepared = new Map<string, Promise<Checked | undefined>>();
+  #check: { readonly certificatePem: string; readonly check: CertificateCheck } | undefined;
+
+  constructor(options: CertificateMakerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes the certificate ahead, if the CA's key is at hand; otherwise, and when it fails, nothing is done. `make` takes
+   * it if it would make the same: same CA, same plan.
+   */
+  prepare(request: RequestView, facts: Facts, signal: AbortSignal): void {
+    const { uid } = request.csr;
+    const [oldest] = this.#prepared.keys();
+    if (oldest !== undefined && this.#prepared.size >= MOST_PREPARED) this.#prepared.delete(oldest);
+    this.#prepared.set(
+      uid,
+      this.#ahead(request, facts, signal).catch(() => undefined),
+    );
+  }
+
+  /** Drops what was prepared for the CSR of this UID. */
+  forget(uid: string): void {
+    this.#prepared.delete(uid);
+  }
+
+  /**
+   * The certificate of a request that is to be signed now. Throws what the backend throws, and RefusedError
+   * `CertificateNotAsPlanned`, `AuthorityUnusable` or `AuthorityEndsFirst`.
+   */
+  async make(request: RequestView, facts: Facts, signal: AbortSignal): Promise<MadeCertificate> {
+    const { backend, telemetry, log } = this.#options;
+    const { csr } = request;
+    const authority = await backend.authority(signal);
+    const plan = this.#plan(request, facts, authority);
+    const made =
+      (await this.#takePrepared(csr.uid, plan, authority)) ?? (await this.#sign(request, plan, authority, signal));
+    const { differences } = made;
+    if (differences.length === 0) return made;
+    if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
+      throw new RefusedError('AuthorityUnusable', `the CA changed while ${csr.name} was signed`);
+    }
+    telemetry.notAsPlanned(csr.signerName);
+    const found = differences.join('; ');
+    log.error({ csr: csr.name, signer: csr.signerName, differences }, 'certificate differs from its plan: thrown away');
+    throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
+  }
+
+  async #ahead(request: RequestView, facts: Facts, signal: AbortSignal): Promise<Checked | undefined> {
+    const { backend, clock } = this.#options;
+    // What it is made beside is to be on its way first.
+    await clock.turn();
+    const authority = await backend.authority(signal);
+    if (!authority.keyAtHand) return undefined;
+    return this.#sign(request, this.#plan(request, facts, authority), authority, signal);
+  }
+
+  async #takePrepared(uid: string, plan: CertificatePlan, authority: Authority): Promise<Checked | undefined> {
+    const prepared = await this.#prepared.get(uid);
+    this.#prepared.delete(uid);
+    const isSame = prepared?.authorityPem === authority.certificatePem && isDeepStrictEqual(prepared.plan, plan);
+    return isSame ? prepared : undefined;
+  }
+
+  async #sign(
+    request: RequestView,
+    plan: CertificatePlan,
+    authority: Authority,
+    signal: AbortSignal,
+  ): Promise<Checked> {
+    const certificate = await this.#options.backend.sign(plan, request.csr.request, signal);
+    const differences = this.#checkOf(authority)(certificate, plan);
+    return { certificate, plan, authorityPem: authority.certificatePem, differences };
+  }
+
+  /** The CA changes once in a while, and is read once. */
+  #checkOf({ certificatePem, latitude }: Authority): CertificateCheck {
+    if (this.#check?.certificatePem !== certificatePem) {
+      this.#check = { certificatePem, check: certificateCheck(certificatePem, latitude) };
+    }
+    return this.#check.check;
+  }
+
+  #plan({ csr, reading, nodeName, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
+    const { clock, lifetime, onEarlyEnd } = this.#options;
+    // An approve verdict promises both; the types cannot know.
+    if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
+    const validity = planValidity({
+      now: clock.now(),
+      lifetimeMs: lifetime(usage, nodeName, poolOfNode(csr, facts)),
+      requestedSeconds: csr.expirationSeconds,
+      authorityNotBefore: authority.notBefore,
+      authorityNotAfter: authority.notAfter,
+      onEarlyEnd: onEarlyEnd(),
+    });
+    return planCertificate({ csr: reading.csr, nodeName, usage, usages: csr.usages, validity });
+  }
+}
