@@ -19,13 +19,13 @@ export interface BenchContext {
   readonly plot: (text: string) => void;
 }
 
-/** Median of a figure over the rounds of one contestant; NaN where it has none. */
-export type Medians = (who: Role, figure: string) => number;
+/** A figure of one contestant in one round; NaN where it has none. */
+export type FigureOf = (who: Role, figure: string) => number;
 
 export interface Goal {
   /** Said after the number that was found. */
   readonly what: string;
-  readonly found: (of: Medians) => number;
+  readonly found: (of: FigureOf) => number;
   readonly atLeast?: number;
   readonly atMost?: number;
 }
@@ -38,7 +38,7 @@ export interface Case {
   readonly goals: readonly Goal[];
   readonly who: (all: Contestants) => Partial<Record<Role, Contestant>>;
   /** Cases that take minutes have one round, unless all is wanted. */
-  readonly rounds: 1 | 3;
+  readonly rounds: number;
   /** Leaves the cluster as it may be found by the next one: `stage.clear()` is called after it. */
   readonly run: (context: BenchContext, contestant: Contestant, role: Role) => Promise<Figures>;
 }

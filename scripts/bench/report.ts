@@ -1,6 +1,6 @@
 /** The tables of the bench. */
 import { formatTable } from '../../src/cli/output.ts';
-import { CAP_MS, type Case, type Figures, type Goal, median, type Medians, type Role } from './case.ts';
+import { CAP_MS, type Case, type FigureOf, type Figures, type Goal, median, type Role } from './case.ts';
 
 /** What a case came to: every round of every contestant. */
 export interface Result {
@@ -24,12 +24,16 @@ function format(value: number): string {
   return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
 }
 
-/** Median, and where there is more than one round the least and the most. */
+/** Median over the rounds, the least and the most. */
 function cell(result: Result, role: Role, figure: string): string {
   const values = valuesOf(result, role, figure);
   if (values.length === 0) return '';
-  const spread = values.length > 1 ? ` (${format(Math.min(...values))} to ${format(Math.max(...values))})` : '';
-  return format(median(values)) + spread;
+  return withSpread(median(values), [Math.min(...values), Math.max(...values)]);
+}
+
+/** The spread is left out where all are the same. */
+function withSpread(value: number, [least, most]: readonly [number, number]): string {
+  return format(value) + (least === most ? '' : ` (${format(least)} to ${format(most)})`);
 }
 
 /** A line for each figure, a column for each contestant. */
@@ -46,19 +50,35 @@ export function figuresTable(results: readonly Result[]): string {
 
 export interface Judged {
   readonly case: string;
+  /** Median over the rounds. */
   readonly found: number;
+  /** The least and the most of them. */
+  readonly spread: readonly [number, number];
   readonly goal: string;
   readonly met: boolean;
 }
 
-/** Every goal that there are figures for. */
+/**
+ * Every goal that there are figures for. What is compared is of one round, minutes apart at most: the machine is shared,
+ * and moves all figures by a fifth within minutes.
+ */
 export function judge(results: readonly Result[]): Judged[] {
   return results.flatMap((result) => {
-    const of: Medians = (role, figure) => median(valuesOf(result, role, figure));
+    const count = Math.max(0, ...Object.values(result.rounds).map(({ length }) => length));
+    const inRound =
+      (round: number): FigureOf =>
+      (role, figure) => {
+        const rounds = result.rounds[role] ?? [];
+        // Who has one round only has it for all.
+        return (rounds.length === 1 ? rounds[0] : rounds[round])?.[figure] ?? NaN;
+      };
     return result.case.goals.flatMap((goal) => {
-      const found = goal.found(of);
-      if (Number.isNaN(found)) return [];
-      return [{ case: result.case.name, found, goal: textOf(goal), met: isMet(goal, found) }];
+      const all = Array.from({ length: count }, (_, round) => goal.found(inRound(round)));
+      const each = all.filter((value) => !Number.isNaN(value));
+      if (each.length === 0) return [];
+      const found = median(each);
+      const spread = [Math.min(...each), Math.max(...each)] as const;
+      return [{ case: result.case.name, found, spread, goal: textOf(goal), met: isMet(goal, found) }];
     });
   });
 }
@@ -71,9 +91,9 @@ const isMet = ({ atLeast = -Infinity, atMost = Infinity }: Goal, found: number):
 
 /** A line for each goal. */
 export function goalsTable(judged: readonly Judged[]): string {
-  const rows = judged.map(({ case: name, found, goal, met }, index) => [
+  const rows = judged.map(({ case: name, found, spread, goal, met }, index) => [
     judged[index - 1]?.case === name ? '' : name,
-    format(found),
+    withSpread(found, spread),
     goal,
     met ? 'met' : 'NOT MET',
   ]);

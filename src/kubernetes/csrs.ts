@@ -170,7 +170,7 @@ export function csrWriter(transport: Transport, certificates = new IssuedCertifi
       // Before it is written: the watch may be faster than the answer.
       const read = certificates.written(certificate, certificatePem);
       const written = await put(csr, 'status', { certificate }, signal);
-      return { ...written, issued: true, certificate: read };
+      return { ...written, issued: true, certificate: read() };
     },
     fail: (csr, reason, message, signal) =>
       put(csr, 'status', { conditions: [...csr.conditions, condition('Failed', reason, message)] }, signal),

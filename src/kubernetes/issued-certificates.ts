@@ -3,16 +3,23 @@ import { type IssuedCertificate, summariseCertificate } from '../pki/certificate
 /** More are not on their way back at the same time, unless a watch is behind; those of writes that failed never come. */
 const MOST_WRITTEN = 512;
 
+/** Reads a certificate at the first call, and answers the same at each. */
+type Reading = () => IssuedCertificate | undefined;
+
 /** Reads the certificates of CSRs. One that was written here comes back by the watch, and need not be read again. */
 export class IssuedCertificates {
-  readonly #written = new Map<string, IssuedCertificate | undefined>();
+  readonly #written = new Map<string, Reading>();
 
-  /** Reads what is about to be written to `status.certificate` as base64 of this PEM text. */
-  written(base64: string, pem: string): IssuedCertificate | undefined {
-    const read = summariseCertificate(pem);
+  /**
+   * Takes what is about to be written to `status.certificate` as base64 of this PEM text. It is read when it is asked for,
+   * here or by the watch, whichever is first: a node waits for the write.
+   */
+  written(base64: string, pem: string): Reading {
+    let read: IssuedCertificate | undefined;
+    const reading = (): IssuedCertificate | undefined => (read ??= summariseCertificate(pem));
     if (this.#written.size >= MOST_WRITTEN) this.#written.clear();
-    this.#written.set(base64, read);
-    return read;
+    this.#written.set(base64, reading);
+    return reading;
   }
 
   /** Reads `status.certificate` as the API server shows it. */
@@ -20,6 +27,6 @@ export class IssuedCertificates {
     const known = this.#written.get(base64);
     if (known === undefined) return summariseCertificate(Buffer.from(base64, 'base64'));
     this.#written.delete(base64);
-    return known;
+    return known();
   }
 }

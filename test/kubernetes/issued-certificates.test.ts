@@ -12,15 +12,20 @@ describe('kubernetes/issued-certificates', () => {
 
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
-  it('reads one that was written here once, and shows that reading when it comes back', () => {
-    const certificates = new IssuedCertificates();
-    const [pem = ''] = pems;
-    const text = base64(pem);
-    const written = certificates.written(text, pem);
-    expect(written?.fingerprint).to.match(/^[0-9a-f]{64}$/);
-    expect(certificates.shown(text)).to.equal(written);
-    expect(certificates.shown(text), 'a second time').to.not.equal(written);
-  });
+  for (const [row, isAskedFirst] of [
+    ['that reading', true],
+    ['what the writer reads later', false],
+  ] as const) {
+    it(`reads one that was written here once, and shows ${row} when it comes back`, () => {
+      const certificates = new IssuedCertificates();
+      const [pem = ''] = pems;
+      const text = base64(pem);
+      const read = certificates.written(text, pem);
+      if (isAskedFirst) expect(read()?.fingerprint).to.match(/^[0-9a-f]{64}$/);
+      expect(certificates.shown(text)).to.equal(read()).and.not.equal(undefined);
+      expect(certificates.shown(text), 'a second time').to.not.equal(read());
+    });
+  }
 
   it('reads one that somebody else wrote', () => {
     const certificates = new IssuedCertificates();
@@ -28,12 +33,12 @@ describe('kubernetes/issued-certificates', () => {
     const written = certificates.written(base64(mine), mine);
     expect(certificates.shown(base64(others))?.fingerprint)
       .to.be.a('string')
-      .and.not.equal(written?.fingerprint);
+      .and.not.equal(written()?.fingerprint);
   });
 
   it('answers nothing for what is no certificate', () => {
     const certificates = new IssuedCertificates();
-    expect(certificates.written('AAAA', '')).to.equal(undefined);
+    expect(certificates.written('AAAA', '')()).to.equal(undefined);
     expect(certificates.shown('AAAA')).to.equal(undefined);
   });
 });

@@ -1,6 +1,6 @@
 import { nodeNames } from '../../../test/support/crowd.ts';
 import { residentBytes } from '../../servers/service.ts';
-import type { BenchContext, Case, Figures, Goal, Medians, Role } from '../case.ts';
+import type { BenchContext, Case, Figures, Goal, FigureOf, Role } from '../case.ts';
 import type { Contestant, Contestants } from '../contestants.ts';
 import type { Kind } from '../load-calls.ts';
 import { addNodes, cpuOf } from '../surroundings.ts';
@@ -12,7 +12,7 @@ const LONGEST_MS = 180_000;
 /** Rate and CPU are of what comes after the first twentieth: what starting takes is another figure. */
 const FROM = 0.05;
 
-const ratio = (of: Medians, figure: string, to: Role): number => of('ours', figure) / of(to, figure);
+const ratio = (of: FigureOf, figure: string, to: Role): number => of('ours', figure) / of(to, figure);
 
 /** What every drain is held against. */
 const GOALS: readonly Goal[] = [

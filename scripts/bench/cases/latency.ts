@@ -40,7 +40,7 @@ const atRest: Case = {
     atMost: 1,
   })),
   who: both,
-  rounds: 3,
+  rounds: 9,
   run: async ({ stage, load, scale }, who): Promise<Figures> => {
     const running = await who.start(stage);
     try {
