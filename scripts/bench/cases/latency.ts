@@ -5,7 +5,9 @@ import type { Load } from '../load.ts';
 import type { Kind, Waited } from '../load-calls.ts';
 
 const AT_REST = 300;
-/** The code of a service that has run for a while is compiled. */
+/** What a service that has run for a while has done: its code is compiled, and its heap has the size that it needs. */
+const BEFORE = 1_000;
+const BEFORE_PER_SECOND = 250;
 const WARM = 100;
 /** Long enough for what a certificate leaves to do: the next node comes to a service at rest. */
 const APART_MS = 25;
@@ -44,6 +46,9 @@ const atRest: Case = {
   run: async ({ stage, load, scale }, who): Promise<Figures> => {
     const running = await who.start(stage);
     try {
+      await load.pace('pool', nodeNames('before', BEFORE), BEFORE_PER_SECOND);
+      await load.issued('pool', BEFORE, PATIENCE_MS);
+      await load.forget();
       await warmUp(load, 'pool', nodeNames('warm', WARM));
       const count = Math.ceil(AT_REST * scale);
       await load.oneByOne('pool', nodeNames('rest', count), PATIENCE_MS, APART_MS);
