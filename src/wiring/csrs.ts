@@ -151,7 +151,8 @@ export function csrSide(
     seats,
     observes,
     onApproving: (request, decision, signal) => {
-      if (runs.has('signer')) signer.prepare(request, decision, signal);
+      // Where others wait for their turn, the time is better spent on them.
+      if (runs.has('signer') && approving.queue.depth === 0) signer.prepare(request, decision, signal);
     },
     onApproved: (csr) => {
       if (!runs.has('signer')) return;
