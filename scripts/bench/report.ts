@@ -50,7 +50,7 @@ export function figuresTable(results: readonly Result[]): string {
 
 export interface Judged {
   readonly case: string;
-  /** Median over the rounds. */
+  /** Median over the rounds that came to an end. */
   readonly found: number;
   /** The least and the most of them. */
   readonly spread: readonly [number, number];
@@ -59,8 +59,8 @@ export interface Judged {
 }
 
 /**
- * Every goal that there are figures for. What is compared is of one round, minutes apart at most: the machine is shared,
- * and moves all figures by a fifth within minutes.
+ * Every goal that there are figures for; one of which a round has none was not met. What is compared is of one round, a
+ * minute apart: the machine is shared, and moves all figures by a fifth within minutes.
  */
 export function judge(results: readonly Result[]): Judged[] {
   return results.flatMap((result) => {
@@ -78,7 +78,9 @@ export function judge(results: readonly Result[]): Judged[] {
       if (each.length === 0) return [];
       const found = median(each);
       const spread = [Math.min(...each), Math.max(...each)] as const;
-      return [{ case: result.case.name, found, spread, goal: textOf(goal), met: isMet(goal, found) }];
+      return [
+        { case: result.case.name, found, spread, goal: textOf(goal), met: each.length === count && isMet(goal, found) },
+      ];
     });
   });
 }

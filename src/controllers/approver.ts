@@ -19,7 +19,7 @@ export interface ApproverOptions {
   readonly seats: Seats;
   /** Decides and reports, and writes nothing (mode `observe`). */
   readonly observes: boolean;
-  /** Told of every request while its approval is being written, which may still come to nothing. */
+  /** Told of every request while its approval is being written, which may still come to nothing. Must not throw. */
   readonly onApproving: (request: RequestView, decision: Decision, signal: AbortSignal) => void;
   /** Told of every CSR right after its approval, with the version that the write gave it. */
   readonly onApproved: (csr: Csr) => void;

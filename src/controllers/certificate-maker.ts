@@ -32,7 +32,7 @@ interface Checked extends MadeCertificate {
   readonly differences: readonly string[];
 }
 
-/** Of more than are being approved at a time, the oldest is of an approval that came to nothing. */
+/** Of those that are left, the oldest are of approvals that came to nothing; one that was not is made anew. */
 const MOST_PREPARED = 64;
 
 /** Makes the certificates of approved requests: plans each, has the backend sign it, and holds it against its plan. */
@@ -40,7 +40,7 @@ export class CertificateMaker {
   readonly #options: CertificateMakerOptions;
   /** By UID: made, or being made, before it is known whether it will be needed. */
   readonly #prepared = new Map<string, Promise<Checked | undefined>>();
-  #check: { readonly certificatePem: string; readonly check: CertificateCheck } | undefined;
+  #check: (Pick<Authority, 'certificatePem' | 'latitude'> & { readonly check: CertificateCheck }) | undefined;
 
   constructor(options: CertificateMakerOptions) {
     this.#options = options;
@@ -52,6 +52,7 @@ export class CertificateMaker {
    */
   prepare(request: RequestView, facts: Facts, signal: AbortSignal): void {
     const { uid } = request.csr;
+    this.#prepared.delete(uid);
     const [oldest] = this.#prepared.keys();
     if (oldest !== undefined && this.#prepared.size >= MOST_PREPARED) this.#prepared.delete(oldest);
     this.#prepared.set(
@@ -99,8 +100,9 @@ export class CertificateMaker {
   async #takePrepared(uid: string, plan: CertificatePlan, authority: Authority): Promise<Checked | undefined> {
     const prepared = await this.#prepared.get(uid);
     this.#prepared.delete(uid);
-    const isSame = prepared?.authorityPem === authority.certificatePem && isDeepStrictEqual(prepared.plan, plan);
-    return isSame ? prepared : undefined;
+    // The same CA may be one by now that keeps what it has signed.
+    if (!authority.keyAtHand || prepared?.authorityPem !== authority.certificatePem) return undefined;
+    return isDeepStrictEqual(prepared.plan, plan) ? prepared : undefined;
   }
 
   async #sign(
@@ -116,8 +118,9 @@ export class CertificateMaker {
 
   /** The CA changes once in a while, and is read once. */
   #checkOf({ certificatePem, latitude }: Authority): CertificateCheck {
-    if (this.#check?.certificatePem !== certificatePem) {
-      this.#check = { certificatePem, check: certificateCheck(certificatePem, latitude) };
+    // Another backend may sign for the same CA.
+    if (this.#check?.certificatePem !== certificatePem || this.#check.latitude !== latitude) {
+      this.#check = { certificatePem, latitude, check: certificateCheck(certificatePem, latitude) };
     }
     return this.#check.check;
   }

@@ -152,7 +152,8 @@ export function csrSide(
     observes,
     onApproving: (request, decision, signal) => {
       // Where others wait for their turn, the time is better spent on them.
-      if (runs.has('signer') && approving.queue.depth === 0) signer.prepare(request, decision, signal);
+      const isQuiet = approving.queue.depth === 0 && signing.queue.depth === 0;
+      if (runs.has('signer') && isQuiet) signer.prepare(request, decision, signal);
     },
     onApproved: (csr) => {
       if (!runs.has('signer')) return;

@@ -48,8 +48,10 @@ describe('controllers/certificate-maker: a certificate that is made ahead', () =
 
   it('is made while the approval is written, and published after it', async () => {
     const csr = world.addCsr();
+    let signedBefore: number | undefined;
+    world.calls.before('decide', () => (signedBefore = signed.length));
     await approve(csr);
-    expect([signed.length, issues().length]).to.deep.equal([1, 0]);
+    expect([signedBefore, signed.length, issues().length]).to.deep.equal([0, 1, 0]);
     await world.signer.reconcile(csr.name, never);
     expect(signed).to.deep.equal([written(csr)]);
   });
@@ -59,6 +61,7 @@ describe('controllers/certificate-maker: a certificate that is made ahead', () =
     await world.approver.reconcile(csr.name, never);
     expect(signed).to.deep.equal([]);
     await world.signer.reconcile(csr.name, never);
+    await settled();
     expect(signed).to.deep.equal([written(csr)]);
   });
 
@@ -108,14 +111,31 @@ describe('controllers/certificate-maker: a certificate that is made ahead', () =
     expect(new X509Certificate(written(csr) ?? '').verify(new X509Certificate(pair.certPem).publicKey)).to.equal(true);
   });
 
+  it('is not taken when the same CA has its key elsewhere by now', async () => {
+    const csr = world.addCsr();
+    await approve(csr);
+    authority = (real) => ({ ...real, keyAtHand: false });
+    await world.signer.reconcile(csr.name, never);
+    expect(signed).to.have.length(2);
+    expect(signed[1]).to.equal(written(csr));
+  });
+
   it('is of that CSR alone, not of another with its name', async () => {
     const csr = world.addCsr();
     await approve(csr);
-    world.csrs.delete(csr.name);
     const other = world.approveByHand(world.csrs.store({ ...csr, uid: 'another' }));
     await world.signer.reconcile(other.name, never);
     expect(signed).to.have.length(2);
     expect(signed[1]).to.equal(written(csr));
+  });
+
+  it('is dropped with its CSR', async () => {
+    const csr = world.addCsr();
+    await approve(csr);
+    world.csrs.delete(csr.name);
+    world.approveByHand(world.csrs.store(csr));
+    await world.signer.reconcile(csr.name, never);
+    expect(signed).to.have.length(2);
   });
 
   it('is not made where the key is elsewhere', async () => {
