@@ -120,6 +120,19 @@ describe('controllers/certificate-maker: a certificate that is made ahead', () =
     expect(signed[1]).to.equal(written(csr));
   });
 
+  it('is followed by others that are checked as their backend has it, be it for the same CA', async () => {
+    const [first, second] = [world.addCsr(), world.addRenewal()];
+    await approve(first);
+    await world.signer.reconcile(first.name, never);
+    authority = (real) => ({ ...real, keyAtHand: false, latitude: { extras: [], timesMs: 60_000 } });
+    sign =
+      (real) =>
+      (plan, ...rest) =>
+        real({ ...plan, notAfter: plan.notAfter - 1_000 }, ...rest);
+    await world.signer.reconcile(world.approveByHand(second).name, never);
+    expect(world.csrs.stored(second.name)?.issued).to.equal(true);
+  });
+
   it('is of that CSR alone, not of another with its name', async () => {
     const csr = world.addCsr();
     await approve(csr);
