@@ -162,7 +162,10 @@ export interface Authority {
 
 /** A signer backend (DESIGN D12). It never decides: it is handed a plan and answers a certificate. */
 export interface CertificateSigner {
-  /** The CA in force. Throws RefusedError `AuthorityUnusable` or a RemoteError when there is none to use now. */
+  /**
+   * The CA in force; the same object for as long as nothing was read anew. Throws RefusedError `AuthorityUnusable` or a
+   * RemoteError when there is none to use now.
+   */
   authority(signal: AbortSignal): Promise<Authority>;
   /**
    * PEM of a certificate as planned; checking it is the caller's. `request` is the CSR that the plan was made from, PEM,

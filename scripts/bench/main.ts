@@ -92,7 +92,7 @@ async function main(): Promise<void> {
   process.stdout.write(`machine: ${cpus().length} cores, shared with etcd, kube-apiserver and the load\n`);
 }
 
-/** Contestants take turns, in every other round the other way round; kube-controller-manager as shipped has one, at the end. */
+/** Contestants take turns, the other way round in every second round; the one as shipped has one, at the end. */
 async function runCase(chosen: Case, all: Contestants, context: BenchContext): Promise<Result> {
   const who = chosen.who(all);
   const rounds: Partial<Record<Role, Figures[]>> = {};

@@ -27,8 +27,8 @@ export interface MadeCertificate {
 
 /** One that was held against its plan. */
 interface Checked extends MadeCertificate {
-  /** PEM of the CA that was to sign it. */
-  readonly authorityPem: string;
+  /** Of the backend that signed it. */
+  readonly authority: Authority;
   readonly differences: readonly string[];
 }
 
@@ -40,7 +40,7 @@ export class CertificateMaker {
   readonly #options: CertificateMakerOptions;
   /** By UID: made, or being made, before it is known whether it will be needed. */
   readonly #prepared = new Map<string, Promise<Checked | undefined>>();
-  #check: (Pick<Authority, 'certificatePem' | 'latitude'> & { readonly check: CertificateCheck }) | undefined;
+  #check: { readonly authority: Authority; readonly check: CertificateCheck } | undefined;
 
   constructor(options: CertificateMakerOptions) {
     this.#options = options;
@@ -100,9 +100,7 @@ export class CertificateMaker {
   async #takePrepared(uid: string, plan: CertificatePlan, authority: Authority): Promise<Checked | undefined> {
     const prepared = await this.#prepared.get(uid);
     this.#prepared.delete(uid);
-    // The same CA may be one by now that keeps what it has signed.
-    if (!authority.keyAtHand || prepared?.authorityPem !== authority.certificatePem) return undefined;
-    return isDeepStrictEqual(prepared.plan, plan) ? prepared : undefined;
+    return prepared?.authority === authority && isDeepStrictEqual(prepared.plan, plan) ? prepared : undefined;
   }
 
   async #sign(
@@ -113,14 +111,13 @@ export class CertificateMaker {
   ): Promise<Checked> {
     const certificate = await this.#options.backend.sign(plan, request.csr.request, signal);
     const differences = this.#checkOf(authority)(certificate, plan);
-    return { certificate, plan, authorityPem: authority.certificatePem, differences };
+    return { certificate, plan, authority, differences };
   }
 
-  /** The CA changes once in a while, and is read once. */
-  #checkOf({ certificatePem, latitude }: Authority): CertificateCheck {
-    // Another backend may sign for the same CA.
-    if (this.#check?.certificatePem !== certificatePem || this.#check.latitude !== latitude) {
-      this.#check = { certificatePem, latitude, check: certificateCheck(certificatePem, latitude) };
+  /** The CA changes once in a while, and is read once; another backend may sign for the same one. */
+  #checkOf(authority: Authority): CertificateCheck {
+    if (this.#check?.authority !== authority) {
+      this.#check = { authority, check: certificateCheck(authority.certificatePem, authority.latitude) };
     }
     return this.#check.check;
   }

@@ -1,6 +1,6 @@
 import { nodeNames } from '../../../test/support/crowd.ts';
 import { residentBytes } from '../../servers/service.ts';
-import type { BenchContext, Case, Figures, Goal, FigureOf, Role } from '../case.ts';
+import type { BenchContext, Case, FigureOf, Figures, Goal, Role } from '../case.ts';
 import type { Contestant, Contestants } from '../contestants.ts';
 import type { Kind } from '../load-calls.ts';
 import { addNodes, cpuOf } from '../surroundings.ts';

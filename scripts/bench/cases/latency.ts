@@ -8,7 +8,7 @@ const AT_REST = 300;
 /** What a service that has run for a while has done: its code is compiled, and its heap has the size that it needs. */
 const BEFORE = 1_000;
 const BEFORE_PER_SECOND = 250;
-/** The last of these are at rest, too. */
+/** After them, one by one. */
 const WARM = 100;
 /** Long enough for what a certificate leaves to do: the next node comes to a service at rest. */
 const APART_MS = 25;
@@ -35,7 +35,6 @@ async function runIn(load: Load, scale: number): Promise<void> {
   const count = Math.ceil(BEFORE * scale);
   await load.pace('pool', nodeNames('before', count), BEFORE_PER_SECOND);
   if (!(await load.issued('pool', count, PATIENCE_MS))) throw new Error(`the first ${count} are not done`);
-  await load.forget();
   await warmUp(load, 'pool', nodeNames('warm', WARM));
 }
 
