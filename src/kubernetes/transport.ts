@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import { messageOf, RemoteError } from '../errors.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
+import { Cohort } from '../runtime/cohort.ts';
 import { AnswerTooLargeError, type Exchanged, exchange, type ExchangeRequest } from '../runtime/exchange.ts';
 import { serverCertificates } from '../runtime/handshake.ts';
 import { parsedLines } from './json-lines.ts';
@@ -67,6 +68,7 @@ export class Transport {
   readonly #server: string;
   /** Its origin, and what every path begins with where the API server stands behind a proxy. */
   readonly #base: readonly [origin: string, prefix: string];
+  readonly #cohort: Cohort;
   #credentials: Credentials | undefined;
 
   /** `reload` reads the kubeconfig again, for its credentials: client-node keeps some of what it has read. */
@@ -74,6 +76,7 @@ export class Transport {
     this.#config = config;
     this.#reload = reload;
     this.#options = options;
+    this.#cohort = new Cohort(options.clock);
     this.#server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
     const { origin = '', pathname = '' } = URL.parse(this.#server) ?? {};
     this.#base = [origin, pathname.replace(/\/+$/, '')];
@@ -149,7 +152,7 @@ export class Transport {
   }
 
   async #once(wanted: ApiRequest, signal: AbortSignal): Promise<unknown> {
-    const answer = await this.#exchange(wanted, signal);
+    const answer = await this.#cohort.join(this.#exchange(wanted, signal));
     if (answer.statusCode < 200 || answer.statusCode > 299) throw refusal(wanted, answer);
     try {
       return JSON.parse(answer.text);

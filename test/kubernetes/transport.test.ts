@@ -1,10 +1,12 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { RemoteError } from '../../src/errors.ts';
 import { failureOf } from '../controllers/world.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { until } from '../support/crowd.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
 import { BEARER, json, status } from '../support/fault-apiserver.ts';
 import { GET, never, TransportFixture } from './fixture.ts';
 
@@ -32,6 +34,27 @@ describe('kubernetes/transport', () => {
     const before = fixture.server.connections();
     await Promise.all(Array.from({ length: 200 }, () => transport.call(GET, never)));
     expect(fixture.server.connections() - before).to.be.within(1, 4);
+  });
+
+  it('lets answers go on together while many calls are under way', async () => {
+    const transport = fixture.transport({ connections: 8, clock: new FakeClock() });
+    const open: ServerResponse[] = [];
+    let finished = 0;
+    fixture.server.answer = (_request, response) => open.push(response);
+    const answered = Array.from({ length: 8 }, () => transport.call(GET, never).then(() => (finished += 1)));
+    const answer = async (count: number): Promise<void> => {
+      for (const response of open.splice(0, count)) response.end('{}');
+      const before = fixture.calls.length;
+      await until('they are there', () => Promise.resolve(fixture.calls.length === before + count), 5);
+      await settled();
+    };
+    await until('all are asked', () => Promise.resolve(open.length === 8), 5);
+    await answer(3);
+    expect(finished).to.equal(0);
+    await answer(1);
+    expect(finished).to.equal(4);
+    await answer(4);
+    await Promise.all(answered);
   });
 
   it('sends method, query, body and content type as they are asked for, with its credential', async () => {
