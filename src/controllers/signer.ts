@@ -70,8 +70,6 @@ export class Signer {
 
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
   offer(csr: Csr): void {
-    const shown = this.#options.csrs.get(csr.name);
-    if (shown?.uid !== csr.uid || !waits(shown)) return;
     this.#offered.set(csr.name, csr);
   }
 
@@ -197,7 +195,9 @@ export class Signer {
   async #settle(csr: Csr, write: () => Promise<Csr>): Promise<Csr | Lost> {
     try {
       const written = await write();
-      this.#settled.add(csr.uid);
+      // Unless the watch was faster, and has shown it already.
+      const shown = this.#options.csrs.get(csr.name);
+      if (shown?.uid === csr.uid && waits(shown)) this.#settled.add(csr.uid);
       if (written.issued) this.#options.onIssued(written);
       return written;
     } catch (error) {
