@@ -21,7 +21,7 @@ export interface ApproverOptions {
   readonly observes: boolean;
   /** Told of every request while its approval is being written, which may still come to nothing. Must not throw. */
   readonly onApproving: (request: RequestView, decision: Decision, signal: AbortSignal) => void;
-  /** Told of every CSR right after its approval, with the version that the write gave it; not if the watch was faster. */
+  /** Told of every CSR right after its approval, with the version that the write gave it. */
   readonly onApproved: (csr: Csr) => void;
   readonly clock: Clock;
   readonly events: EventSink;
@@ -154,12 +154,11 @@ export class Approver {
       const writing = writer.decide(csr, approves ? 'Approved' : 'Denied', reasonOf(verdict), message, signal);
       if (approves) onApproving(request, decision, signal);
       const written = await writing;
+      // Unless the watch was faster, and has shown it already.
       const shown = this.#options.csrs.get(csr.name);
-      if (shown?.uid === csr.uid && stateOf(shown) === 'pending') {
-        this.#decided.add(csr.uid);
-        // The node waits for the certificate, and nobody for the report.
-        if (approves) onApproved(written);
-      }
+      if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);
+      // The node waits for the certificate, and nobody for the report.
+      if (approves) onApproved(written);
       this.#report(request, decision);
       return true;
     } catch (error) {

@@ -70,7 +70,7 @@ export class Signer {
 
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
   offer(csr: Csr): void {
-    this.#offered.set(csr.name, csr);
+    if (this.#isShownWaiting(csr)) this.#offered.set(csr.name, csr);
   }
 
   /** Takes the offer back: it will come by the watch. */
@@ -104,6 +104,12 @@ export class Signer {
     if (verdict.kind !== 'approve') return this.#withhold(request, decision, verdict, signal);
     if (!(await this.#options.seats.take(request, decision, signal))) return TAKEN_AGAIN_MS;
     return this.#sign(request, decision, signal);
+  }
+
+  /** Whether the watch shows nothing yet of its end. */
+  #isShownWaiting(csr: Csr): boolean {
+    const shown = this.#options.csrs.get(csr.name);
+    return shown?.uid === csr.uid && waits(shown);
   }
 
   /** The copy of the approver for as long as the watch shows the CSR without the approval. */
@@ -196,8 +202,7 @@ export class Signer {
     try {
       const written = await write();
       // Unless the watch was faster, and has shown it already.
-      const shown = this.#options.csrs.get(csr.name);
-      if (shown?.uid === csr.uid && waits(shown)) this.#settled.add(csr.uid);
+      if (this.#isShownWaiting(csr)) this.#settled.add(csr.uid);
       if (written.issued) this.#options.onIssued(written);
       return written;
     } catch (error) {

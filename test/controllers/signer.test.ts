@@ -75,6 +75,14 @@ describe('controllers/signer', () => {
       expect(issues()).to.have.length(1);
     });
 
+    it('again where a restored etcd has it without its certificate', async () => {
+      const csr = world.approveByHand(world.addCsr());
+      await world.signer.reconcile(csr.name, never);
+      world.csrs.store(csr);
+      await world.signer.reconcile(csr.name, never);
+      expect(issues()).to.have.length(2);
+    });
+
     it('what became right after it was withheld', async () => {
       const csr = world.approveByHand(world.addCsr());
       world.access.granted.clear();

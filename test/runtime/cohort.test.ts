@@ -33,6 +33,10 @@ describe('runtime/cohort', () => {
     for (const number of numbers) ends[number]?.();
     await settled();
   };
+  const fail = async (...numbers: number[]): Promise<void> => {
+    for (const number of numbers) ends[number]?.(new Error('no answer'));
+    await settled();
+  };
 
   it('lets everybody go on at once while seven are under way', async () => {
     begin(7);
@@ -75,11 +79,20 @@ describe('runtime/cohort', () => {
   it('passes failures on as they are, and they are company too', async () => {
     begin(8);
     await end(1, 2, 3);
-    ends[4]?.(new Error('no answer'));
-    await settled();
+    await fail(4);
     expect(out).to.deep.equal([1, 2, 3, -4]);
     const failure = await cohort.join(Promise.reject(new Error('as it is'))).catch((error: unknown) => error);
     expect(failure).to.have.property('message', 'as it is');
+  });
+
+  it('keeps nobody when all fail at once, and counts them no longer', async () => {
+    begin(11);
+    await fail(...ends.keys());
+    expect(out).to.have.length(11);
+    begin(7);
+    await end(11);
+    expect(out.at(-1)).to.equal(11);
+    expect(clock.timers).to.equal(0);
   });
 
   it('answers with the outcome', async () => {
