@@ -12,6 +12,7 @@ import { HttpsClient } from '../servers/https-client.ts';
 import type { ServerProcess } from '../servers/process.ts';
 import { newSupervisor } from '../servers/servers.ts';
 import { sampleOf } from '../servers/service.ts';
+import { accountKubeconfig, applyManifests } from '../servers/service-account.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
 
 export interface Stage {
@@ -53,7 +54,7 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
         modules: ['../go.mod', '../go.sum'],
         usually: 'seconds, for its libraries are those of the servers',
       }),
-      serviceKubeconfig: await serviceAccount(plane, binaries.kubectl),
+      serviceKubeconfig: await ownKubeconfig(plane, binaries.kubectl),
       apiServerCpu: () => cpuSeconds(processes.find(({ name }) => name === 'kube-apiserver')?.pid ?? 0),
       apiCalls: async () => {
         const metrics = String(await plane.admin.must('GET', '/metrics'));
@@ -78,12 +79,11 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
 }
 
 /** kube-controller-manager's controllers have tokens of service accounts, too: a certificate is verified at each call. */
-async function serviceAccount(plane: ControlPlane, binary: string): Promise<string> {
+async function ownKubeconfig(plane: ControlPlane, binary: string): Promise<string> {
   const kubectl = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)(binary, ['--kubeconfig', plane.adminKubeconfig, ...args])).stdout;
-  await kubectl('apply', '--server-side', '-k', join(import.meta.dirname, '..', '..', 'manifests', 'base'));
-  const token = await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system', '--duration=24h');
-  return plane.tokenKubeconfig('service-account', token.trim());
+  await applyManifests(kubectl);
+  return accountKubeconfig(plane, kubectl, 'service-account');
 }
 
 function etcdClient(dir: string, port: number): HttpsClient {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { ISSUER, PkiEngine } from '../servers/pki-engine.ts';
 import type { Servers } from '../servers/servers.ts';
 import { type Service, startService } from '../servers/service.ts';
+import { accountKubeconfig, applyManifests } from '../servers/service-account.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
 
 const run = promisify(execFile);
@@ -47,7 +48,7 @@ export async function setStage(
   const kubectl = async (...args: string[]): Promise<string> =>
     (await run(servers.kubectl, ['--kubeconfig', controlPlane.adminKubeconfig, ...args])).stdout;
 
-  await kubectl('apply', '-k', join(ROOT, 'manifests', 'base'), '--server-side');
+  await applyManifests(kubectl);
   const pair = { cert: readFileSync(controlPlane.caFile, 'utf8'), key: readFileSync(controlPlane.caKeyFile, 'utf8') };
   if (signer === 'vault-kv') {
     await openBao.root('POST', `secret/data/${CA_PATH}`, { data: pair });
@@ -84,10 +85,9 @@ export async function setStage(
     ttl: '1h',
   })) as { auth: { client_token: string } };
 
-  const token = await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system', '--duration=24h');
   const service = await startService(supervisor, {
     name: 'kubelet-bootstrap',
-    kubeconfig: controlPlane.tokenKubeconfig('service-account', token.trim()),
+    kubeconfig: await accountKubeconfig(controlPlane, kubectl, 'service-account'),
     config: {
       cluster: { server: controlPlane.server, caFile: controlPlane.caFile },
       vault: { address: openBao.address, caFile: openBao.caFile, auth: { method: 'approle', ...login } },

@@ -11,12 +11,12 @@ import {
   type Service,
   startService,
 } from '../../scripts/servers/service.ts';
+import { accountKubeconfig, applyManifests } from '../../scripts/servers/service-account.ts';
 import { CSRS, csrBody, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
 import { type ManagedCluster, requireManagedCluster } from '../support/managed-cluster.ts';
 
-const BASE = join(import.meta.dirname, '../../manifests/base');
 const NO_APPROVER = '*,-csrapproving';
 const UNTIL = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+Z/, 'Z');
 
@@ -81,9 +81,8 @@ describe('adopting a cluster of kube-controller-manager', function () {
 
   before('nodes as kubeadm joins them', async () => {
     ({ supervisor, plane, kubectl, runManager } = cluster());
-    await kubectl('apply', '--server-side', '-k', BASE);
-    const own = await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system');
-    serviceKubeconfig = plane.tokenKubeconfig('service-account', own.trim());
+    await applyManifests(kubectl);
+    serviceKubeconfig = await accountKubeconfig(plane, kubectl, 'service-account');
     const token = await tokenClient(plane, undefined);
     await token.client.close();
     ({ kubeconfig: bootstrapKubeconfig } = token);

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { before, describe, it } from 'mocha';
 import { createCa } from '../../scripts/servers/pki.ts';
 import { runProgram } from '../../scripts/servers/service.ts';
+import { accountKubeconfig } from '../../scripts/servers/service-account.ts';
 import {
   BASE,
   during,
@@ -208,8 +209,8 @@ describe('doctor on a real API server and a real OpenBao', function () {
   });
 
   it("works with the service's own rights as far as they go, and says what they do not cover", async () => {
-    const token = (await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system')).trim();
-    const own = await telling(['NotChecked'], { kubeconfig: plane.tokenKubeconfig('doctor-service', token) });
+    const kubeconfig = await accountKubeconfig(plane, kubectl, 'doctor-service');
+    const own = await telling(['NotChecked'], { kubeconfig });
     expect(own.findings.map(({ what }) => what)).to.deep.equal(['kube-controller-manager', 'roles and bindings']);
     expect(own.code).to.equal(10);
   });

@@ -9,6 +9,7 @@ import { runCommand } from '../../scripts/servers/long-step.ts';
 import { type OpenBao, startOpenBao } from '../../scripts/servers/openbao.ts';
 import { newSupervisor } from '../../scripts/servers/servers.ts';
 import { configFor, runProgram, type Service, startService } from '../../scripts/servers/service.ts';
+import { accountKubeconfig, applyManifests } from '../../scripts/servers/service-account.ts';
 import type { Supervisor } from '../../scripts/servers/supervisor.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { VaultSession } from '../../src/vault/auth.ts';
@@ -68,9 +69,8 @@ describe('what expires, on a real API server and a real OpenBao', function () {
     bao = await startOpenBao(supervisor, binaries.bao);
     const kubectl = (...args: string[]): Promise<string> =>
       runCommand({ command: binaries.kubectl, args: ['--kubeconfig', plane.adminKubeconfig, ...args] });
-    await kubectl('apply', '--server-side', '-k', BASE);
-    const token = (await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system')).trim();
-    account = plane.tokenKubeconfig('expiry', token);
+    await applyManifests(kubectl);
+    account = await accountKubeconfig(plane, kubectl, 'expiry');
     await putThings();
     config = configFor({ controlPlane: plane, openBao: bao }, { vault: { auth: await loginByRole() } });
     service = await startService(supervisor, { name: 'expiry', kubeconfig: account, config });

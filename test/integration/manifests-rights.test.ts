@@ -5,6 +5,7 @@ import { findBinaries } from '../../scripts/servers/binaries.ts';
 import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import { runCommand } from '../../scripts/servers/long-step.ts';
+import { accountKubeconfig } from '../../scripts/servers/service-account.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { requireControlPlane } from '../support/servers.ts';
 import { CSRS } from '../support/sign-by-hand.ts';
@@ -36,8 +37,7 @@ describe("the rights of the service's account on a real API server", () => {
         usages: ['client auth'],
       },
     })) as { metadata: object };
-    const token = (await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system')).trim();
-    const kubeconfig = plane().tokenKubeconfig('rights', token);
+    const kubeconfig = await accountKubeconfig(plane(), kubectl, 'rights');
     const client = new HttpsClient(readKubeconfig(kubeconfig));
     const approved = { conditions: [{ type: 'Approved', status: 'True', reason: 'Test', message: '' }] };
     const issued = { certificate: Buffer.from(plane().ca.certificate).toString('base64') };

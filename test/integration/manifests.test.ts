@@ -15,6 +15,7 @@ import type { OpenBao } from '../../scripts/servers/openbao.ts';
 import { newSupervisor } from '../../scripts/servers/servers.ts';
 import { runProgram, sampleOf, startService } from '../../scripts/servers/service.ts';
 import type { Service } from '../../scripts/servers/service.ts';
+import { accountKubeconfig } from '../../scripts/servers/service-account.ts';
 import type { Supervisor } from '../../scripts/servers/supervisor.ts';
 import { secretOfToken } from '../../src/tokens/token-secret.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
@@ -133,8 +134,7 @@ describe('the manifests on a real API server, and the service with the rights th
 
   it('lets the service come up with the token of its service account, and log in to Vault with the other', async () => {
     await setUpVault();
-    const token = (await kubectl('create', 'token', 'kubelet-bootstrap', '-n', 'kube-system')).trim();
-    kubeconfig = plane.tokenKubeconfig('service-account', token);
+    kubeconfig = await accountKubeconfig(plane, kubectl, 'service-account');
     service = await startService(supervisor, { name: 'service', kubeconfig, config: await configOfCluster() });
     expect((await service.ops('/readyz')).status).to.equal(200);
   });

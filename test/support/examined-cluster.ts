@@ -12,6 +12,7 @@ import { type OpenBao, startOpenBao } from '../../scripts/servers/openbao.ts';
 import type { KeyPair } from '../../scripts/servers/pki.ts';
 import { newSupervisor } from '../../scripts/servers/servers.ts';
 import { configFor, runProgram } from '../../scripts/servers/service.ts';
+import { applyManifests } from '../../scripts/servers/service-account.ts';
 import type { Supervisor } from '../../scripts/servers/supervisor.ts';
 import { requireServers } from './servers.ts';
 
@@ -83,7 +84,7 @@ async function setUp(supervisor: Supervisor): Promise<ExaminedCluster> {
   const bao = await startOpenBao(supervisor, binaries.bao);
   const kubectl = (...args: string[]): Promise<string> =>
     runCommand({ command: binaries.kubectl, args: ['--kubeconfig', plane.adminKubeconfig, ...args] });
-  await kubectl('apply', '--server-side', '-k', BASE);
+  await applyManifests(kubectl);
   await bao.root('POST', 'sys/policies/acl/kubelet-bootstrap', { policy: POLICY });
   await bao.root('POST', 'sys/auth/approle', { type: 'approle' });
   await bao.root('POST', 'auth/approle/role/service', { token_policies: 'kubelet-bootstrap', token_ttl: '1h' });
