@@ -1,3 +1,4 @@
+import PQueue from 'p-queue';
 import { isRemote, messageOf } from '../errors.ts';
 import { waits } from '../policy/csr-state.ts';
 import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
@@ -13,9 +14,8 @@ export interface CleanerOptions {
   readonly windows: RetentionWindows;
   /** An issued CSR is the journal of the node's record until that is written (DESIGN D16). */
   readonly isRecorded: (csr: Csr) => boolean;
-  /** Deletions that begin together; the next ones when all of them are done. */
   readonly concurrency: number;
-  /** Deletions that begin in a second at most, on average: signing goes on beside them. */
+  /** Deletions that begin in a second at most: signing goes on beside them. */
   readonly perSecond: number;
   /** Names what would go, and deletes nothing. */
   readonly dryRun: boolean;
@@ -36,18 +36,18 @@ export class Cleaner {
   async sweep(signal: AbortSignal): Promise<number> {
     const { csrs, concurrency, perSecond, dryRun, clock } = this.#options;
     if (!csrs.fresh()) return 0;
-    const atOnce = Math.min(concurrency, perSecond);
-    const rate = new Rate(clock, dryRun ? Number.POSITIVE_INFINITY : perSecond / atOnce);
-    const due = this.due();
+    const gate = new PQueue({ concurrency });
+    const rate = new Rate(clock, dryRun ? Number.POSITIVE_INFINITY : perSecond);
     let removed = 0;
-    // Together they cost all servers less than one by one, and signing has more of the time between.
-    for (let begun = 0; begun < due.length; begun += atOnce) {
+    for (const { csr, retention } of this.due()) {
+      await gate.onSizeLessThan(1);
       await rate.turn(signal);
       if (signal.aborted || !csrs.fresh()) break;
-      const group = due.slice(begun, begun + atOnce);
-      const done = await Promise.all(group.map(({ csr, retention }) => this.#remove(csr, retention, signal)));
-      removed += done.filter((gone) => gone).length;
+      void gate.add(async () => {
+        if (!signal.aborted && (await this.#remove(csr, retention, signal))) removed += 1;
+      });
     }
+    await gate.onIdle();
     return removed;
   }
 
