@@ -7,7 +7,7 @@ const LONGEST_WAIT_MS = 5;
 /**
  * Lets the outcomes of what is under way go on together, half of it at a time, while there is much of it (cohort
  * scheduling, Larus and Parkes 2002): steps that are taken for many, one right after the other, find code and tables in
- * the processor's caches, and cost half as much. A timer of 5 ms ends the wait for company.
+ * the processor's caches, and cost a fifth less. A timer of 5 ms ends the wait for company.
  */
 export class Cohort {
   readonly #clock: Pick<Clock, 'after'>;
