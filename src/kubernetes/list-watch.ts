@@ -33,8 +33,12 @@ export interface ListWatchOptions<T> {
 /** List as a stream or in pages, and watch with bookmarks, over the raw API. */
 export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
   const { transport, resource, path, selectors, page = PAGE_SIZES[0], read, accept } = options;
-  const open = (query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<unknown> =>
-    transport.stream(
+  const follow = (
+    query: Readonly<Record<string, string>>,
+    onEvent: (read: ReadEvent<T>) => 'more' | 'enough',
+    signal: AbortSignal,
+  ): Promise<void> =>
+    transport.follow(
       {
         verb: 'watch',
         resource,
@@ -42,6 +46,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         query: { ...selectors, watch: 'true', allowWatchBookmarks: 'true', ...query },
         accept: accept?.watch,
       },
+      (line) => onEvent(readEvent(objectAt(line), resource, read)),
       signal,
     );
   let streams = true;
@@ -63,25 +68,31 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         continueToken: textAt(metadata['continue']),
       };
     },
-    stream: async function* (signal): AsyncGenerator<T, string | undefined> {
+    stream: async (onItem, signal): Promise<string | undefined> => {
       if (!streams) return undefined;
+      let listed: string | undefined;
+      const take = ({ event, isLastOfList }: ReadEvent<T>): 'more' | 'enough' => {
+        if (event.type === 'put') onItem(event.item);
+        if (!isLastOfList) return 'more';
+        listed = event.resourceVersion;
+        return 'enough';
+      };
       try {
-        for await (const line of open(INITIAL_EVENTS, signal)) {
-          const { event, isLastOfList } = readEvent(objectAt(line), resource, read);
-          if (isLastOfList) return event.resourceVersion;
-          if (event.type === 'put') yield event.item;
-        }
+        await follow(INITIAL_EVENTS, take, signal);
       } catch (error) {
         if (!isRemote(error, 'Invalid')) throw error;
         streams = false;
         return undefined;
       }
+      if (listed !== undefined) return listed;
       throw new RemoteError('kubernetes', 'Unavailable', `list ${resource}: ended before it was complete`);
     },
-    watch: async function* (resourceVersion, timeoutSeconds, signal): AsyncGenerator<WatchEvent<T>> {
-      for await (const line of open({ resourceVersion, timeoutSeconds: String(timeoutSeconds) }, signal)) {
-        yield readEvent(objectAt(line), resource, read).event;
-      }
+    watch: ({ resourceVersion, timeoutSeconds }, onEvent, signal): Promise<void> => {
+      const take = ({ event }: ReadEvent<T>): 'more' => {
+        onEvent(event);
+        return 'more';
+      };
+      return follow({ resourceVersion, timeoutSeconds: String(timeoutSeconds) }, take, signal);
     },
   };
 }
@@ -125,11 +136,12 @@ async function fittingPage(
   throw failure;
 }
 
-function readEvent<T>(
-  line: WireObject,
-  resource: string,
-  read: (object: unknown) => T | undefined,
-): { readonly event: WatchEvent<T>; readonly isLastOfList: boolean } {
+interface ReadEvent<T> {
+  readonly event: WatchEvent<T>;
+  readonly isLastOfList: boolean;
+}
+
+function readEvent<T>(line: WireObject, resource: string, read: (object: unknown) => T | undefined): ReadEvent<T> {
   const { type, object } = line;
   if (type === 'ERROR') {
     // A version that is too old comes as 200 and then this.

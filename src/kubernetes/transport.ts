@@ -1,12 +1,18 @@
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { messageOf, RemoteError } from '../errors.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
 import { Cohort } from '../runtime/cohort.ts';
-import { AnswerTooLargeError, type Exchanged, exchange, type ExchangeRequest } from '../runtime/exchange.ts';
+import {
+  type AnswerReader,
+  AnswerTooLargeError,
+  type Exchanged,
+  exchange,
+  type ExchangeRequest,
+} from '../runtime/exchange.ts';
 import { serverCertificates } from '../runtime/handshake.ts';
-import { parsedLines } from './json-lines.ts';
+import { JsonLines } from './json-lines.ts';
 import { errorOfStatus } from './status.ts';
 
 /** One finished call to the API server, for metrics. */
@@ -93,26 +99,15 @@ export class Transport {
     }
   }
 
-  /** Opens a watch and yields its lines, parsed. Ends when the server ends it. Throws RemoteError. */
-  async *stream(wanted: ApiRequest, signal: AbortSignal): AsyncGenerator<unknown> {
-    const opening = new AbortController();
-    const timer = this.#options.clock.after(this.#options.timeoutMs, () => opening.abort());
-    let answer: Dispatcher.ResponseData;
-    try {
-      answer = await this.#open(wanted, AbortSignal.any([signal, opening.signal]));
-    } finally {
-      timer();
-    }
+  /**
+   * Makes one call whose answer is lines of JSON, and hands over each as it comes. Ends when one is enough, or when the
+   * server ends it. Throws RemoteError, and what `onLine` throws.
+   */
+  async follow(wanted: ApiRequest, onLine: (line: unknown) => 'more' | 'enough', signal: AbortSignal): Promise<void> {
+    const lines = new JsonLines(onLine);
+    const answer = await this.#exchange(wanted, signal, (chunk) => lines.take(chunk));
     if (answer.statusCode === 401) this.#expireCredentials();
-    if (answer.statusCode !== 200) {
-      throw refusal(wanted, { ...answer, text: await answer.body.text().catch(() => '') });
-    }
-    try {
-      yield* parsedLines(answer.body);
-    } catch (error) {
-      if (error instanceof RemoteError) throw error;
-      throw new RemoteError('kubernetes', 'Unavailable', `watch ${wanted.resource}: ${messageOf(error)}`);
-    }
+    if (answer.statusCode !== 200) throw refusal(wanted, answer);
   }
 
   /** The API server's time (of its Date header), and this host's before and after. Throws RemoteError. */
@@ -162,43 +157,35 @@ export class Transport {
     }
   }
 
-  /** The whole answer to one call. Throws RemoteError. */
-  async #exchange(wanted: ApiRequest, signal: AbortSignal): Promise<Exchanged> {
+  /** The whole answer to one call, but for what goes to `take`. Throws RemoteError, and what `take` throws. */
+  async #exchange(wanted: ApiRequest, signal: AbortSignal, take?: AnswerReader['take']): Promise<Exchanged> {
     const done = this.#begin(wanted);
     try {
       const { dispatcher, headers } = await this.#freshCredentials();
-      const { timeoutMs } = this.#options;
+      const { clock, timeoutMs } = this.#options;
       const request = { ...this.#place(wanted), headers: headersOf(wanted, headers), body: bodyOf(wanted) };
-      const answer = await exchange(dispatcher, request, { timeoutMs, largestBytes: LARGEST_ANSWER, signal });
+      const limits = { clock, timeoutMs, largestBytes: LARGEST_ANSWER, signal };
+      const reader = take === undefined ? undefined : { begun: () => done('200'), take };
+      const answer = await exchange(dispatcher, request, limits, reader);
       done(String(answer.statusCode));
       return answer;
     } catch (error) {
       done('none');
+      if (error instanceof RemoteError) throw error;
       const code = error instanceof AnswerTooLargeError ? 'TooLarge' : 'Unavailable';
       throw new RemoteError('kubernetes', code, `${wanted.verb} ${wanted.resource}: ${messageOf(error)}`);
     }
   }
 
-  /** Opens an answer that is read as it comes. Throws RemoteError. */
-  async #open(wanted: ApiRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const done = this.#begin(wanted);
-    try {
-      const { dispatcher, headers } = await this.#freshCredentials();
-      const { origin, path, method } = this.#place(wanted);
-      const answer = await request(origin + path, { method, dispatcher, signal, headers: headersOf(wanted, headers) });
-      done(String(answer.statusCode));
-      return answer;
-    } catch (error) {
-      done('none');
-      throw new RemoteError('kubernetes', 'Unavailable', `${wanted.verb} ${wanted.resource}: ${messageOf(error)}`);
-    }
-  }
-
-  /** Begins to count a call; the answer ends it. */
+  /** Begins to count a call; its end, or the beginning of an answer that is read as it comes, ends it. */
   #begin({ verb, resource }: ApiRequest): (status: string) => void {
     const { clock, onCall } = this.#options;
     const began = clock.monotonic();
-    return (status) => onCall({ verb, resource, status, seconds: (clock.monotonic() - began) / 1000 });
+    let isCounted = false;
+    return (status) => {
+      if (!isCounted) onCall({ verb, resource, status, seconds: (clock.monotonic() - began) / 1000 });
+      isCounted = true;
+    };
   }
 
   #place({ verb, path, query }: ApiRequest): Pick<ExchangeRequest, 'origin' | 'path' | 'method'> {

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 
 export interface ExchangeRequest {
   /** `https://127.0.0.1:6443`. */
@@ -12,11 +12,20 @@ export interface ExchangeRequest {
 }
 
 export interface ExchangeLimits {
+  readonly clock: Clock;
   /** From the call to the last byte of the answer. */
   readonly timeoutMs: number;
   /** Of the body of the answer. */
   readonly largestBytes: number;
   readonly signal: AbortSignal;
+}
+
+/** Takes an answer as it comes. What it throws ends the exchange, which rejects with it. */
+export interface AnswerReader {
+  /** It has begun; there is no limit of time or size from here on. */
+  begun(): void;
+  /** In the turn in which it was received: what is not taken yet is not read from the network. */
+  take(chunk: Buffer): 'more' | 'enough';
 }
 
 /** A whole answer, whatever its status. */
@@ -42,17 +51,23 @@ export class AnswerTooLargeError extends Error {
 
 /**
  * One request and its whole answer: without a stream, a controller and a signal of its own for each, which take longer
- * than the rest where there are hundreds of calls a second. Rejects with the reason of `signal`, NoAnswerInTimeError,
+ * than the rest where there are hundreds of calls a second. With a `reader` the body of an answer with status 200 goes
+ * there, and is not in what this resolves with. Rejects with the reason of `signal`, NoAnswerInTimeError,
  * AnswerTooLargeError, or what undici says of the connection.
  */
-export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limits: ExchangeLimits): Promise<Exchanged> {
+export function exchange(
+  dispatcher: Dispatcher,
+  request: ExchangeRequest,
+  limits: ExchangeLimits,
+  reader?: AnswerReader,
+): Promise<Exchanged> {
   return new Promise((resolve, reject) => {
     const { signal } = limits;
     if (signal.aborted) {
       reject(signal.reason);
       return;
     }
-    const exchanging = new Exchange(limits, resolve, reject);
+    const exchanging = new Exchange(limits, reader, resolve, reject);
     try {
       // Else undici ends the connection after a DELETE that has a body, as some servers do not read it: ours do.
       dispatcher.dispatch({ ...request, body: request.body ?? null, reset: false }, exchanging);
@@ -64,6 +79,7 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limit
 
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #limits: ExchangeLimits;
+  readonly #reader: AnswerReader | undefined;
   readonly #resolve: (answer: Exchanged) => void;
   readonly #reject: (reason: unknown) => void;
   readonly #cancelTimer: () => void;
@@ -74,12 +90,18 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #chunks: Buffer[] = [];
   #size = 0;
 
-  constructor(limits: ExchangeLimits, resolve: (answer: Exchanged) => void, reject: (reason: unknown) => void) {
+  constructor(
+    limits: ExchangeLimits,
+    reader: AnswerReader | undefined,
+    resolve: (answer: Exchanged) => void,
+    reject: (reason: unknown) => void,
+  ) {
     this.#limits = limits;
+    this.#reader = reader;
     this.#resolve = resolve;
     this.#reject = reject;
-    const { signal, timeoutMs } = limits;
-    this.#cancelTimer = systemClock.after(timeoutMs, () => this.fail(new NoAnswerInTimeError(timeoutMs)));
+    const { clock, signal, timeoutMs } = limits;
+    this.#cancelTimer = clock.after(timeoutMs, () => this.fail(new NoAnswerInTimeError(timeoutMs)));
     signal.addEventListener('abort', this.#abort, { once: true });
   }
 
@@ -99,9 +121,19 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(_: Dispatcher.DispatchController, statusCode: number, headers: Exchanged['headers']): void {
     this.#statusCode = statusCode;
     this.#headers = headers;
+    if (this.#reader === undefined || statusCode !== 200) return;
+    this.#cancelTimer();
+    this.#reader.begun();
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#reader !== undefined && this.#statusCode === 200) {
+      if (this.#reader.take(chunk) === 'more') return;
+      this.onResponseEnd();
+      controller.abort(new Error('enough'));
+      return;
+    }
     const { largestBytes } = this.#limits;
     this.#size += chunk.length;
     if (this.#size > largestBytes) this.fail(new AnswerTooLargeError(largestBytes));

@@ -1,6 +1,7 @@
 import { isRemote, messageOf, RemoteError } from '../errors.ts';
 import type { Store } from '../ports.ts';
 import { backoff, type Clock } from './clock.ts';
+import { Silence } from './silence.ts';
 
 /** One page of a list. */
 export interface ListPage<T> {
@@ -15,16 +16,22 @@ export type WatchEvent<T> =
   | { readonly type: 'gone'; readonly item: T; readonly resourceVersion: string }
   | { readonly type: 'bookmark'; readonly resourceVersion: string };
 
+export interface WatchFrom {
+  readonly resourceVersion: string;
+  /** After which the server may end it. */
+  readonly timeoutSeconds: number;
+}
+
 /** How an informer reads one kind of object. Adapters throw RemoteError; `Expired` means: list again. */
 export interface ListWatch<T> {
   list(continueToken: string, signal: AbortSignal): Promise<ListPage<T>>;
   /**
-   * Yields all that there is one by one, and returns the version that this is of; undefined from a server that cannot
-   * send it so, which is then asked for pages. Spares the server from putting lists together.
+   * Hands over all that there is one by one, and resolves with the version that this is of; with undefined from a
+   * server that cannot send it so, which is then asked for pages. Spares the server from putting lists together.
    */
-  stream?(signal: AbortSignal): AsyncGenerator<T, string | undefined>;
-  /** Ends without an error when the server ends the watch. */
-  watch(resourceVersion: string, timeoutSeconds: number, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
+  stream?(onItem: (item: T) => void, signal: AbortSignal): Promise<string | undefined>;
+  /** Hands over each change as it comes. Resolves when the server ends the watch. */
+  watch(from: WatchFrom, onEvent: (event: WatchEvent<T>) => void, signal: AbortSignal): Promise<void>;
   keyOf(item: T): string;
   /** Changes with the object itself: the same name with another identity is another object. */
   identityOf(item: T): string;
@@ -119,11 +126,12 @@ export class Informer<T> implements Store<T> {
     while (!signal.aborted) {
       try {
         if (resourceVersion === '') resourceVersion = await this.#list(signal);
-        for await (const event of this.#watch(resourceVersion, signal)) {
+        const onEvent = (event: WatchEvent<T>): void => {
           attempt = 0;
           resourceVersion = event.resourceVersion;
           this.#apply(event);
-        }
+        };
+        await this.#watch(resourceVersion, onEvent, signal);
         // A server that ends every watch at once must not turn this into a hot loop.
         await this.#options.clock.sleep(backoff(attempt, 50, 5_000, this.#options.random), signal);
         attempt = Math.min(attempt + 1, 8);
@@ -152,20 +160,20 @@ export class Informer<T> implements Store<T> {
   }
 
   async #listStream(found: Map<string, T>, signal: AbortSignal): Promise<string | undefined> {
-    const { source } = this.#options;
+    const { source, clock } = this.#options;
     if (source.stream === undefined) return undefined;
-    const silence = this.#expectWord(signal);
+    const silence = new Silence(clock, SILENCE_MS, signal);
     try {
-      const items = source.stream(silence.signal);
-      for (;;) {
-        const { done, value } = await items.next();
-        silence.heard();
-        if (done === true) return value;
-        found.set(source.keyOf(value), value);
-      }
+      const take = (item: T): void => {
+        this.#lastHeard = silence.heard();
+        found.set(source.keyOf(item), item);
+      };
+      const resourceVersion = await source.stream(take, silence.signal);
+      this.#lastHeard = silence.heard();
+      return resourceVersion;
     } catch (error) {
       found.clear();
-      throw silence.isBroken() ? new SilenceError('the list was silent for too long') : error;
+      throw silence.isTooLong ? new SilenceError('the list was silent for too long') : error;
     } finally {
       silence.end();
     }
@@ -205,53 +213,23 @@ export class Informer<T> implements Store<T> {
     }
   }
 
-  async *#watch(resourceVersion: string, signal: AbortSignal): AsyncGenerator<WatchEvent<T>> {
-    const { source, random } = this.#options;
-    const seconds = Math.round(WATCH_SECONDS * (1 + random()));
+  async #watch(resourceVersion: string, onEvent: (event: WatchEvent<T>) => void, signal: AbortSignal): Promise<void> {
+    const { source, clock, random } = this.#options;
+    const timeoutSeconds = Math.round(WATCH_SECONDS * (1 + random()));
     // Asking is not hearing: while nobody answers, the copy grows old.
-    const silence = this.#expectWord(signal);
+    const silence = new Silence(clock, SILENCE_MS, signal);
+    const take = (event: WatchEvent<T>): void => {
+      this.#lastHeard = silence.heard();
+      onEvent(event);
+    };
     try {
-      for await (const event of source.watch(resourceVersion, seconds, silence.signal)) {
-        silence.heard();
-        yield event;
-      }
+      await source.watch({ resourceVersion, timeoutSeconds }, take, silence.signal);
     } catch (error) {
-      if (!silence.isBroken()) throw error;
+      if (!silence.isTooLong) throw error;
     } finally {
       silence.end();
     }
-    if (silence.isBroken()) throw new SilenceError('the watch was silent for too long; listing again');
-  }
-
-  /** A signal that aborts with `parent`, and when nothing was heard for too long. */
-  #expectWord(parent: AbortSignal): {
-    readonly signal: AbortSignal;
-    heard(): void;
-    isBroken(): boolean;
-    end(): void;
-  } {
-    const { clock } = this.#options;
-    const silence = new AbortController();
-    let heardAt = clock.monotonic();
-    let cancel = (): void => {};
-    // One timer for many words: it looks when it is over how long the silence has been.
-    const expect = (ms: number): void => {
-      cancel = clock.after(ms, () => {
-        const left = heardAt + SILENCE_MS - clock.monotonic();
-        if (left > 0) expect(left);
-        else silence.abort();
-      });
-    };
-    expect(SILENCE_MS);
-    return {
-      signal: AbortSignal.any([parent, silence.signal]),
-      heard: () => {
-        heardAt = clock.monotonic();
-        this.#lastHeard = heardAt;
-      },
-      isBroken: () => silence.signal.aborted,
-      end: () => cancel(),
-    };
+    if (silence.isTooLong) throw new SilenceError('the watch was silent for too long; listing again');
   }
 
   #apply(event: WatchEvent<T>): void {

@@ -91,7 +91,7 @@ export class VaultTransport {
     for (let redirects = 0; ; redirects += 1) {
       const [origin, path] = [url.origin, url.pathname + url.search];
       const began = systemClock.monotonic();
-      const limits = { timeoutMs, largestBytes: LARGEST_ANSWER, signal: call.signal };
+      const limits = { clock: systemClock, timeoutMs, largestBytes: LARGEST_ANSWER, signal: call.signal };
       const answer = await exchange(agent, { origin, path, method: call.method, headers, body }, limits);
       call.onHeaders(answer.headers);
       const location = answer.headers['location'];

@@ -8,6 +8,7 @@ import { tokenListWatch, tokenSecrets } from '../../src/kubernetes/token-secrets
 import type { Transport } from '../../src/kubernetes/transport.ts';
 import { stateOf } from '../../src/policy/csr-state.ts';
 import { CLIENT_SIGNER, type Csr } from '../../src/ports.ts';
+import type { TokenRecord } from '../../src/tokens/token-secret.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { Informer, type WatchEvent } from '../../src/runtime/informer.ts';
 import { drawToken } from '../../src/tokens/bootstrap-token.ts';
@@ -61,11 +62,9 @@ describe('the Kubernetes adapter on a real API server', function () {
     it('are streamed as they are listed', async () => {
       await create('streamed-1');
       await create('streamed-2');
-      const items = csrListWatch(transport, CLIENT_SIGNER).stream?.(never);
       const found: Csr[] = [];
-      let next = await items?.next();
-      for (; next?.done === false; next = await items?.next()) found.push(next.value);
-      expect(next?.value).to.match(/^[0-9]+$/);
+      const version = await csrListWatch(transport, CLIENT_SIGNER).stream?.((csr) => found.push(csr), never);
+      expect(version).to.match(/^[0-9]+$/);
       const ours = found.filter(({ name }) => name.startsWith(PREFIX)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
       expect(ours).to.deep.equal(await all());
     });
@@ -74,9 +73,7 @@ describe('the Kubernetes adapter on a real API server', function () {
       const source = csrListWatch(transport, CLIENT_SIGNER);
       const { resourceVersion } = await source.list('', never);
       const events: WatchEvent<Csr>[] = [];
-      const watching = (async () => {
-        for await (const event of source.watch(resourceVersion, 10, never)) events.push(event);
-      })();
+      const watching = source.watch({ resourceVersion, timeoutSeconds: 10 }, (event) => events.push(event), never);
       const csr = await create('watched');
       await csrWriter(transport).remove(csr, never);
       await watching;
@@ -86,8 +83,9 @@ describe('the Kubernetes adapter on a real API server', function () {
     });
 
     it('that are watched from a version that is too old, give Expired', async () => {
-      const watching = csrListWatch(transport, CLIENT_SIGNER).watch('1', 5, never);
-      expect(await failureOf(watching[Symbol.asyncIterator]().next())).to.include({ code: 'Expired' });
+      const from = { resourceVersion: '1', timeoutSeconds: 5 };
+      const watching = csrListWatch(transport, CLIENT_SIGNER).watch(from, () => {}, never);
+      expect(await failureOf(watching)).to.include({ code: 'Expired' });
     });
 
     it('are approved and then issued with the version that came back, keeping what others wrote', async () => {
@@ -155,13 +153,15 @@ describe('the Kubernetes adapter on a real API server', function () {
     const { resourceVersion } = await tokenListWatch(transport).list('', never);
     const stop = new AbortController();
     const seen: string[] = [];
-    const watching = (async () => {
-      for await (const event of tokenListWatch(transport).watch(resourceVersion, 60, stop.signal)) {
-        if ('item' in event && event.item.id === token.id) {
-          seen.push(`${event.type} ${event.item.publishingUntil === undefined ? 'published' : 'publishing'}`);
-        }
+    const take = (event: WatchEvent<TokenRecord>): void => {
+      if ('item' in event && event.item.id === token.id) {
+        seen.push(`${event.type} ${event.item.publishingUntil === undefined ? 'published' : 'publishing'}`);
       }
-    })().catch(() => {});
+    };
+    const from = { resourceVersion, timeoutSeconds: 60 };
+    const watching = tokenListWatch(transport)
+      .watch(from, take, stop.signal)
+      .catch(() => {});
 
     const { record, createdAt } = await secrets.create(parts, never);
     expect(Math.abs(createdAt - Date.now())).to.be.lessThan(60_000);

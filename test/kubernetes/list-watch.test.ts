@@ -19,6 +19,8 @@ function line(type: string, name: string, resourceVersion: string): string {
   return `${JSON.stringify({ type, object: { kind: 'Thing', metadata: { name, resourceVersion } } })}\n`;
 }
 
+const FROM_10 = { resourceVersion: '10', timeoutSeconds: 300 };
+
 describe('kubernetes/list-watch', () => {
   const fixture = new TransportFixture();
 
@@ -68,7 +70,7 @@ describe('kubernetes/list-watch', () => {
   }
   async function watched(signal = never): Promise<WatchEvent<Item>[]> {
     const events: WatchEvent<Item>[] = [];
-    for await (const event of source().watch('10', 300, signal)) events.push(event);
+    await source().watch(FROM_10, (event) => events.push(event), signal);
     return events;
   }
   async function watchFailure(): Promise<RemoteError> {
@@ -114,13 +116,8 @@ describe('kubernetes/list-watch', () => {
 
     async function streamed(from = source()): Promise<{ names: string[]; version: string | undefined }> {
       const names: string[] = [];
-      const items = from.stream?.(never);
-      if (items === undefined) throw new Error('there is no stream');
-      for (;;) {
-        const next = await items.next();
-        if (next.done === true) return { names, version: next.value };
-        names.push(next.value.name);
-      }
+      const version = await from.stream?.(({ name }) => names.push(name), never);
+      return { names, version };
     }
 
     it('asks for all that there is, and ends with the bookmark that says so', async () => {
@@ -252,8 +249,8 @@ describe('kubernetes/list-watch', () => {
 
     it('gives up on a server that does not even answer', async () => {
       fixture.server.answer = () => {};
-      const silent = source({ timeoutMs: 50 }).watch('10', 300, never);
-      expect(await failureOf(silent[Symbol.asyncIterator]().next())).to.include({ code: 'Unavailable' });
+      const silent = source({ timeoutMs: 50 }).watch(FROM_10, () => {}, never);
+      expect(await failureOf(silent)).to.include({ code: 'Unavailable' });
     });
 
     it('may be quiet for longer than a call may take', async () => {
@@ -265,12 +262,16 @@ describe('kubernetes/list-watch', () => {
         end = () => response.end(line('ADDED', 'b', '12'));
       };
       const events: WatchEvent<Item>[] = [];
-      for await (const event of source({ timeoutMs: 1_000, clock }).watch('10', 300, never)) {
+      const first = Promise.withResolvers<void>();
+      const take = (event: WatchEvent<Item>): void => {
         events.push(event);
-        await clock.advance(60_000);
-        end();
-        end = () => {};
-      }
+        first.resolve();
+      };
+      const watching = source({ timeoutMs: 1_000, clock }).watch(FROM_10, take, never);
+      await first.promise;
+      await clock.advance(60_000);
+      end();
+      await watching;
       expect(events).to.have.length(2);
     });
 

@@ -257,7 +257,11 @@ describe('kubernetes/transport', () => {
       fixture.server.answer = onlyFor('second');
       const watch = async (): Promise<unknown[]> => {
         const lines: unknown[] = [];
-        for await (const line of transport.stream({ ...GET, verb: 'watch' }, never)) lines.push(line);
+        const take = (line: unknown): 'more' => {
+          lines.push(line);
+          return 'more';
+        };
+        await transport.follow({ ...GET, verb: 'watch' }, take, never);
         return lines;
       };
       expect(await remoteFailure(watch())).to.include({ code: 'Unauthorized' });

@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import { Agent } from 'undici';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { AnswerTooLargeError, exchange, NoAnswerInTimeError } from '../../src/runtime/exchange.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -27,13 +29,13 @@ describe('exchange', () => {
     exchange(
       agent,
       { origin, path: '/a?b=c', method: body === undefined ? 'GET' : 'POST', headers: { accept: 'text/plain' }, body },
-      { timeoutMs: MINUTE, largestBytes: 1_000, signal: controller.signal, ...limits },
+      { clock: systemClock, timeoutMs: MINUTE, largestBytes: 1_000, signal: controller.signal, ...limits },
     );
   const remove = (signal: AbortSignal) =>
     exchange(
       agent,
       { origin, path: '/a', method: 'DELETE', headers: {}, body: '{"preconditions":{}}' },
-      { timeoutMs: MINUTE, largestBytes: 1_000, signal },
+      { clock: systemClock, timeoutMs: MINUTE, largestBytes: 1_000, signal },
     );
   const nothingIsLeft = (): void => {
     expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
@@ -143,5 +145,96 @@ describe('exchange', () => {
     origin = '';
     expect(await rejection(ask())).to.be.instanceOf(Error);
     nothingIsLeft();
+  });
+
+  describe('with a reader', () => {
+    let begun: number;
+    let taken: string;
+
+    beforeEach(() => {
+      begun = 0;
+      taken = '';
+    });
+
+    const read = (take: (chunk: Buffer) => 'more' | 'enough' = () => 'more', clock = new FakeClock()) =>
+      exchange(
+        agent,
+        { origin, path: '/a', method: 'GET', headers: {}, body: undefined },
+        { clock, timeoutMs: MINUTE, largestBytes: 10, signal: controller.signal },
+        {
+          begun: () => void (begun += 1),
+          take: (chunk) => {
+            taken += chunk.toString();
+            return take(chunk);
+          },
+        },
+      );
+
+    it('hands over what comes, however long it takes and however large it is', async () => {
+      const clock = new FakeClock();
+      const first = Promise.withResolvers<void>();
+      let last = (): void => {};
+      handle = (_, response) => {
+        response.write('more than ten bytes, ');
+        last = () => response.end('and more');
+      };
+      const reading = read(() => {
+        first.resolve();
+        return 'more';
+      }, clock);
+      await first.promise;
+      await clock.advance(2 * MINUTE);
+      last();
+      expect(await reading).to.include({ statusCode: 200, text: '' });
+      expect({ taken, begun }).to.deep.equal({ taken: 'more than ten bytes, and more', begun: 1 });
+      nothingIsLeft();
+    });
+
+    it('answers all of an error', async () => {
+      handle = (_, response) => response.writeHead(410).end('too old');
+      expect(await read()).to.include({ statusCode: 410, text: 'too old' });
+      expect({ taken, begun }).to.deep.equal({ taken: '', begun: 0 });
+    });
+
+    for (const [row, take, expected] of [
+      ['ends at what is enough', (): 'enough' => 'enough', 'it resolved'],
+      [
+        'rejects with what the reader throws',
+        (): never => {
+          throw new RangeError('no such thing');
+        },
+        'no such thing',
+      ],
+    ] as const) {
+      it(`${row}, and closes the connection`, async () => {
+        const closed = Promise.withResolvers<void>();
+        handle = (_, response) => {
+          response.on('close', () => closed.resolve());
+          response.write('first');
+        };
+        const reason = await rejection(read(take));
+        expect(reason instanceof Error ? reason.message : reason).to.equal(expected);
+        await closed.promise;
+        expect(taken).to.equal('first');
+        nothingIsLeft();
+      });
+    }
+
+    it('rejects with the reason of the signal, and hands over nothing more', async () => {
+      const reason = new Error('not wanted any more');
+      const closed = Promise.withResolvers<void>();
+      handle = (_, response) => {
+        response.on('close', () => closed.resolve());
+        response.write('first');
+      };
+      const reading = read(() => {
+        controller.abort(reason);
+        return 'more';
+      });
+      expect(await rejection(reading)).to.equal(reason);
+      await closed.promise;
+      expect(taken).to.equal('first');
+      nothingIsLeft();
+    });
   });
 });

@@ -49,8 +49,8 @@ describe('runtime/informer', () => {
 
   describe('listing as a stream', () => {
     it('takes all of it, and watches from the version that it ends with', async () => {
-      source.stream = async function* () {
-        yield* [thing('a'), thing('b')];
+      source.stream = async (onItem) => {
+        for (const item of [thing('a'), thing('b')]) onItem(item);
         return '10';
       };
       informer.start();
@@ -61,20 +61,14 @@ describe('runtime/informer', () => {
     });
 
     it('is fresh when there is nothing', async () => {
-      source.stream = async function* () {
-        yield* [];
-        return '10';
-      };
+      source.stream = async () => '10';
       informer.start();
       await informer.synced;
       expect(informer.fresh()).to.equal(true);
     });
 
     it('asks for pages where the server cannot', async () => {
-      source.stream = async function* () {
-        yield* [];
-        return undefined;
-      };
+      source.stream = async () => undefined;
       await started(thing('a'));
       expect(source.asked).to.deep.equal(['list', 'watch 10']);
       expect(informer.size).to.equal(1);
@@ -82,8 +76,8 @@ describe('runtime/informer', () => {
 
     it('tells nobody of half a list, and begins again', async () => {
       const ends: (Error | string)[] = [new RemoteError('kubernetes', 'Unavailable', 'broke'), '10'];
-      source.stream = async function* () {
-        yield thing('a');
+      source.stream = async (onItem) => {
+        onItem(thing('a'));
         const end = ends.shift();
         if (typeof end !== 'string') throw end;
         return end;
@@ -99,13 +93,12 @@ describe('runtime/informer', () => {
 
     it('begins again after a silence in the middle', async () => {
       let asked = 0;
-      source.stream = async function* (signal) {
+      source.stream = (onItem, signal) => {
         asked += 1;
-        yield thing('a');
-        await new Promise((_resolve, reject) =>
+        onItem(thing('a'));
+        return new Promise((_resolve, reject) =>
           signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
         );
-        return '';
       };
       informer.start();
       await settled();

@@ -1,4 +1,4 @@
-import type { ListPage, ListWatch, WatchEvent } from '../../src/runtime/informer.ts';
+import type { ListPage, ListWatch, WatchEvent, WatchFrom } from '../../src/runtime/informer.ts';
 
 /** An object as the informer's tests have it. */
 export interface Thing {
@@ -12,16 +12,12 @@ export function thing(name: string, note = '', uid = `uid-${name}`): Thing {
 }
 
 /** A watch that is open: the test says what comes. */
-export interface OpenWatch {
-  readonly resourceVersion: string;
-  readonly timeoutSeconds: number;
+export interface OpenWatch extends WatchFrom {
   send(event: WatchEvent<Thing>): void;
   /** Ends it as a server does when its time is up. */
   end(): void;
   fail(error: unknown): void;
 }
-
-type Step = { readonly event: WatchEvent<Thing> } | { readonly error: unknown } | 'end';
 
 /** A list and watch that answers as a test says; an unscripted list hangs, like a server that does not answer. */
 export class ScriptedListWatch implements ListWatch<Thing> {
@@ -59,32 +55,11 @@ export class ScriptedListWatch implements ListWatch<Thing> {
     return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
   }
 
-  async *watch(
-    resourceVersion: string,
-    timeoutSeconds: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<WatchEvent<Thing>> {
-    this.asked.push(`watch ${resourceVersion}`);
-    const steps: Step[] = [];
-    let wake = (): void => {};
-    const push = (step: Step): void => {
-      steps.push(step);
-      wake();
-    };
-    this.watches.push({
-      resourceVersion,
-      timeoutSeconds,
-      send: (event) => push({ event }),
-      end: () => push('end'),
-      fail: (error) => push({ error }),
+  watch(from: WatchFrom, onEvent: (event: WatchEvent<Thing>) => void, signal: AbortSignal): Promise<void> {
+    this.asked.push(`watch ${from.resourceVersion}`);
+    return new Promise((resolve, reject) => {
+      this.watches.push({ ...from, send: onEvent, end: resolve, fail: reject });
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
     });
-    signal.addEventListener('abort', () => push({ error: signal.reason }));
-    for (;;) {
-      const step = steps.shift();
-      if (step === 'end') return;
-      if (step === undefined) await new Promise<void>((resolve) => (wake = resolve));
-      else if ('error' in step) throw step.error;
-      else yield step.event;
-    }
   }
 }
