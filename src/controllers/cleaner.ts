@@ -1,4 +1,3 @@
-import PQueue from 'p-queue';
 import { isRemote, messageOf } from '../errors.ts';
 import { waits } from '../policy/csr-state.ts';
 import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
@@ -36,18 +35,17 @@ export class Cleaner {
   async sweep(signal: AbortSignal): Promise<number> {
     const { csrs, concurrency, perSecond, dryRun, clock } = this.#options;
     if (!csrs.fresh()) return 0;
-    const gate = new PQueue({ concurrency });
     const rate = new Rate(clock, dryRun ? Number.POSITIVE_INFINITY : perSecond);
+    const due = this.due().values();
     let removed = 0;
-    for (const { csr, retention } of this.due()) {
-      await gate.onSizeLessThan(1);
-      await rate.turn(signal);
-      if (signal.aborted || !csrs.fresh()) break;
-      void gate.add(async () => {
-        if (!signal.aborted && (await this.#remove(csr, retention, signal))) removed += 1;
-      });
-    }
-    await gate.onIdle();
+    const removeNext = async (): Promise<void> => {
+      for (const { csr, retention } of due) {
+        await rate.turn(signal);
+        if (signal.aborted || !csrs.fresh()) return;
+        if (await this.#remove(csr, retention, signal)) removed += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, removeNext));
     return removed;
   }
 

@@ -27,12 +27,15 @@ export interface ListWatchOptions<T> {
   /** Reads one object; undefined leaves it out. */
   readonly read: (object: unknown) => T | undefined;
   readonly keyOf: (item: T) => string;
+  /** The key of what had this name; the name itself unless told. What is gone need not be read. */
+  readonly keyOfName?: (name: string) => string;
   readonly identityOf: (item: T) => string;
 }
 
 /** List as a stream or in pages, and watch with bookmarks, over the raw API. */
 export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
   const { transport, resource, path, selectors, page = PAGE_SIZES[0], read, accept } = options;
+  const { keyOfName = (name) => name } = options;
   const follow = (
     query: Readonly<Record<string, string>>,
     onEvent: (read: ReadEvent<T>) => 'more' | 'enough',
@@ -46,7 +49,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         query: { ...selectors, watch: 'true', allowWatchBookmarks: 'true', ...query },
         accept: accept?.watch,
       },
-      (line) => onEvent(readEvent(objectAt(line), resource, read)),
+      (line) => onEvent(readEvent(objectAt(line), resource, read, keyOfName)),
       signal,
     );
   let streams = true;
@@ -141,7 +144,12 @@ interface ReadEvent<T> {
   readonly isLastOfList: boolean;
 }
 
-function readEvent<T>(line: WireObject, resource: string, read: (object: unknown) => T | undefined): ReadEvent<T> {
+function readEvent<T>(
+  line: WireObject,
+  resource: string,
+  read: (object: unknown) => T | undefined,
+  keyOfName: (name: string) => string,
+): ReadEvent<T> {
   const { type, object } = line;
   if (type === 'ERROR') {
     // A version that is too old comes as 200 and then this.
@@ -155,8 +163,11 @@ function readEvent<T>(line: WireObject, resource: string, read: (object: unknown
   if (type === 'BOOKMARK') {
     return { event: bookmark, isLastOfList: objectAt(metadata['annotations'])[LIST_ENDS] === 'true' };
   }
+  if (type === 'DELETED') {
+    const gone = { type: 'gone', key: keyOfName(textAt(metadata['name'])), resourceVersion } as const;
+    return { event: gone, isLastOfList: false };
+  }
   const item = read(object);
-  const event =
-    item === undefined ? bookmark : ({ type: type === 'DELETED' ? 'gone' : 'put', item, resourceVersion } as const);
+  const event = item === undefined ? bookmark : ({ type: 'put', item, resourceVersion } as const);
   return { event, isLastOfList: false };
 }

@@ -7,6 +7,7 @@ import {
   REPORTED_STOLEN,
   readTokenSecret,
   secretNameOfToken,
+  tokenIdOfSecretName,
   type StoredSecret,
   TOKEN_NAMESPACE,
   TOKEN_SECRET_TYPE,
@@ -37,6 +38,7 @@ export function tokenListWatch(transport: Transport): ListWatch<TokenRecord> {
     selectors: SELECTORS,
     read: (object) => readTokenSecret(readSecret(object)),
     keyOf: (token) => token.id,
+    keyOfName: tokenIdOfSecretName,
     identityOf: (token) => token.uid,
   });
 }

@@ -13,7 +13,7 @@ export interface ListPage<T> {
 
 export type WatchEvent<T> =
   | { readonly type: 'put'; readonly item: T; readonly resourceVersion: string }
-  | { readonly type: 'gone'; readonly item: T; readonly resourceVersion: string }
+  | { readonly type: 'gone'; readonly key: string; readonly resourceVersion: string }
   | { readonly type: 'bookmark'; readonly resourceVersion: string };
 
 export interface WatchFrom {
@@ -40,6 +40,7 @@ export interface ListWatch<T> {
 export interface InformerHandlers<T> {
   /** A new or changed object. `before` is undefined for a new one. */
   put(item: T, before: T | undefined): void;
+  /** The object as it was last. */
   gone(item: T): void;
 }
 
@@ -233,12 +234,16 @@ export class Informer<T> implements Store<T> {
   }
 
   #apply(event: WatchEvent<T>): void {
-    if (event.type === 'bookmark') return;
     if (event.type === 'put') this.#put(event.item);
-    else {
-      this.#items.delete(this.#options.source.keyOf(event.item));
-      this.#tell((handler) => handler.gone(event.item));
-    }
+    if (event.type === 'gone') this.#gone(event.key);
+  }
+
+  #gone(key: string): void {
+    const item = this.#items.get(key);
+    // Left out when it was read.
+    if (item === undefined) return;
+    this.#items.delete(key);
+    this.#tell((handler) => handler.gone(item));
   }
 
   #put(item: T): void {

@@ -76,6 +76,11 @@ export function secretNameOfToken(id: string): string {
   return NAME_PREFIX + id;
 }
 
+/** The id of the token whose Secret has this name. */
+export function tokenIdOfSecretName(name: string): string {
+  return name.slice(NAME_PREFIX.length);
+}
+
 /** What the path below the mount and prefix is: `nodes/<node>` or `pools/<pool>` (DESIGN D11). */
 export function vaultPathOfBinding(binding: Binding): string {
   return binding.kind === 'node' ? `nodes/${binding.node}` : `pools/${binding.pool}`;

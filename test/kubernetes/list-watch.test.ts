@@ -169,14 +169,17 @@ describe('kubernetes/list-watch', () => {
       expect(await watched()).to.deep.equal([
         { type: 'put', item: { name: 'a' }, resourceVersion: '11' },
         { type: 'put', item: { name: 'a' }, resourceVersion: '12' },
-        { type: 'gone', item: { name: 'a' }, resourceVersion: '13' },
+        { type: 'gone', key: 'a', resourceVersion: '13' },
         { type: 'bookmark', resourceVersion: '99' },
       ]);
     });
 
     it('moves on past an object that is left out', async () => {
-      sends(line('ADDED', 'left-out', '11'));
-      expect(await watched()).to.deep.equal([{ type: 'bookmark', resourceVersion: '11' }]);
+      sends(line('ADDED', 'left-out', '11') + line('DELETED', 'left-out', '12'));
+      expect(await watched()).to.deep.equal([
+        { type: 'bookmark', resourceVersion: '11' },
+        { type: 'gone', key: 'left-out', resourceVersion: '12' },
+      ]);
     });
 
     it('reads lines that are split anywhere, even within a character', async () => {

@@ -213,7 +213,8 @@ describe('runtime/informer', () => {
       await started(thing('a', 'old'));
       source.open.send({ type: 'put', item: thing('b', 'new'), resourceVersion: '11' });
       source.open.send({ type: 'put', item: thing('a', 'changed'), resourceVersion: '12' });
-      source.open.send({ type: 'gone', item: thing('b', 'new'), resourceVersion: '13' });
+      source.open.send({ type: 'gone', key: 'b', resourceVersion: '13' });
+      source.open.send({ type: 'gone', key: 'never-was', resourceVersion: '14' });
       await settled();
       expect(told).to.deep.equal(['put b new', 'put a changed after old', 'gone b new']);
       expect([...informer.values()]).to.deep.equal([thing('a', 'changed')]);
