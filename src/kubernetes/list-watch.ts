@@ -35,10 +35,9 @@ export interface ListWatchOptions<T> {
 /** List as a stream or in pages, and watch with bookmarks, over the raw API. */
 export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
   const { transport, resource, path, selectors, page = PAGE_SIZES[0], read, accept } = options;
-  const { keyOfName = (name) => name } = options;
   const follow = (
     query: Readonly<Record<string, string>>,
-    onEvent: (read: ReadEvent<T>) => 'more' | 'enough',
+    onEvent: (event: ReadEvent<T>) => 'more' | 'enough',
     signal: AbortSignal,
   ): Promise<void> =>
     transport.follow(
@@ -49,7 +48,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         query: { ...selectors, watch: 'true', allowWatchBookmarks: 'true', ...query },
         accept: accept?.watch,
       },
-      (line) => onEvent(readEvent(objectAt(line), resource, read, keyOfName)),
+      (line) => onEvent(readEvent(objectAt(line), options)),
       signal,
     );
   let streams = true;
@@ -146,9 +145,7 @@ interface ReadEvent<T> {
 
 function readEvent<T>(
   line: WireObject,
-  resource: string,
-  read: (object: unknown) => T | undefined,
-  keyOfName: (name: string) => string,
+  { resource, read, keyOfName = (name) => name }: ListWatchOptions<T>,
 ): ReadEvent<T> {
   const { type, object } = line;
   if (type === 'ERROR') {
