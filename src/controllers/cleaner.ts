@@ -38,10 +38,12 @@ export class Cleaner {
     const rate = new Rate(clock, dryRun ? Number.POSITIVE_INFINITY : perSecond);
     const due = this.due().values();
     let removed = 0;
+    let isOver = false;
     const removeNext = async (): Promise<void> => {
       for (const { csr, retention } of due) {
         await rate.turn(signal);
-        if (signal.aborted || !csrs.fresh()) return;
+        isOver ||= signal.aborted || !csrs.fresh();
+        if (isOver) return;
         if (await this.#remove(csr, retention, signal)) removed += 1;
       }
     };

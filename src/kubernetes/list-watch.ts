@@ -27,8 +27,8 @@ export interface ListWatchOptions<T> {
   /** Reads one object; undefined leaves it out. */
   readonly read: (object: unknown) => T | undefined;
   readonly keyOf: (item: T) => string;
-  /** The key of what had this name; the name itself unless told. What is gone need not be read. */
-  readonly keyOfName?: (name: string) => string;
+  /** The key of what had this name, undefined for what is left out; the name itself unless told. What is gone is not read. */
+  readonly keyOfName?: (name: string) => string | undefined;
   readonly identityOf: (item: T) => string;
 }
 
@@ -161,8 +161,8 @@ function readEvent<T>(
     return { event: bookmark, isLastOfList: objectAt(metadata['annotations'])[LIST_ENDS] === 'true' };
   }
   if (type === 'DELETED') {
-    const gone = { type: 'gone', key: keyOfName(textAt(metadata['name'])), resourceVersion } as const;
-    return { event: gone, isLastOfList: false };
+    const key = keyOfName(textAt(metadata['name']));
+    return { event: key === undefined ? bookmark : { type: 'gone', key, resourceVersion }, isLastOfList: false };
   }
   const item = read(object);
   const event = item === undefined ? bookmark : ({ type: 'put', item, resourceVersion } as const);

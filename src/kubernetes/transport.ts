@@ -101,7 +101,7 @@ export class Transport {
 
   /**
    * Makes one call whose answer is lines of JSON, and hands over each as it comes. Ends when one is enough, or when the
-   * server ends it. Throws RemoteError, and what `onLine` throws.
+   * server ends it. Throws RemoteError, as `onLine` may.
    */
   async follow(wanted: ApiRequest, onLine: (line: unknown) => 'more' | 'enough', signal: AbortSignal): Promise<void> {
     const lines = new JsonLines(onLine);
@@ -157,7 +157,7 @@ export class Transport {
     }
   }
 
-  /** The whole answer to one call, but for what goes to `take`. Throws RemoteError, and what `take` throws. */
+  /** The whole answer to one call, but for what goes to `take`. Throws RemoteError, as `take` may. */
   async #exchange(wanted: ApiRequest, signal: AbortSignal, take?: AnswerReader['take']): Promise<Exchanged> {
     const done = this.#begin(wanted);
     try {

@@ -13,18 +13,20 @@ export interface ExchangeRequest {
 
 export interface ExchangeLimits {
   readonly clock: Clock;
-  /** From the call to the last byte of the answer. */
+  /** From the call to the last byte of the answer; to its first where it goes to a reader. */
   readonly timeoutMs: number;
-  /** Of the body of the answer. */
+  /** Of the body of the answer, unless that goes to a reader. */
   readonly largestBytes: number;
   readonly signal: AbortSignal;
 }
 
 /** Takes an answer as it comes. What it throws ends the exchange, which rejects with it. */
 export interface AnswerReader {
-  /** It has begun; there is no limit of time or size from here on. */
   begun(): void;
-  /** In the turn in which it was received: what is not taken yet is not read from the network. */
+  /**
+   * In the turn in which undici reads the connection, so that nothing more is read until it is done. It must not begin
+   * another exchange in that turn: undici's parser is not done with this one.
+   */
   take(chunk: Buffer): 'more' | 'enough';
 }
 
@@ -53,7 +55,7 @@ export class AnswerTooLargeError extends Error {
  * One request and its whole answer: without a stream, a controller and a signal of its own for each, which take longer
  * than the rest where there are hundreds of calls a second. With a `reader` the body of an answer with status 200 goes
  * there, and is not in what this resolves with. Rejects with the reason of `signal`, NoAnswerInTimeError,
- * AnswerTooLargeError, or what undici says of the connection.
+ * AnswerTooLargeError, what the reader throws, or what undici says of the connection.
  */
 export function exchange(
   dispatcher: Dispatcher,
@@ -87,6 +89,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #over = false;
   #statusCode = 0;
   #headers: Exchanged['headers'] = {};
+  #taking: AnswerReader | undefined;
   readonly #chunks: Buffer[] = [];
   #size = 0;
 
@@ -121,15 +124,15 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(_: Dispatcher.DispatchController, statusCode: number, headers: Exchanged['headers']): void {
     this.#statusCode = statusCode;
     this.#headers = headers;
-    if (this.#reader === undefined || statusCode !== 200) return;
+    this.#taking = statusCode === 200 ? this.#reader : undefined;
+    if (this.#taking === undefined) return;
     this.#cancelTimer();
-    this.#reader.begun();
+    this.#taking.begun();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over) return;
-    if (this.#reader !== undefined && this.#statusCode === 200) {
-      if (this.#reader.take(chunk) === 'more') return;
+    if (this.#taking !== undefined) {
+      if (this.#taking.take(chunk) === 'more') return;
       this.onResponseEnd();
       controller.abort(new Error('enough'));
       return;

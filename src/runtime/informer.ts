@@ -170,6 +170,7 @@ export class Informer<T> implements Store<T> {
         found.set(source.keyOf(item), item);
       };
       const resourceVersion = await source.stream(take, silence.signal);
+      if (resourceVersion === undefined) found.clear();
       this.#lastHeard = silence.heard();
       return resourceVersion;
     } catch (error) {

@@ -76,9 +76,10 @@ export function secretNameOfToken(id: string): string {
   return NAME_PREFIX + id;
 }
 
-/** The id of the token whose Secret has this name. */
-export function tokenIdOfSecretName(name: string): string {
-  return name.slice(NAME_PREFIX.length);
+/** The id of the token whose Secret has this name; undefined where that is the name of no token. */
+export function tokenIdOfSecretName(name: string): string | undefined {
+  const id = name.startsWith(NAME_PREFIX) ? name.slice(NAME_PREFIX.length) : '';
+  return isTokenId(id) ? id : undefined;
 }
 
 /** What the path below the mount and prefix is: `nodes/<node>` or `pools/<pool>` (DESIGN D11). */
@@ -136,8 +137,8 @@ const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
  */
 export function readTokenSecret(secret: StoredSecret): TokenRecord | undefined {
   // By its name: one that was edited until it is no token any more has to replace what is remembered of it.
-  const id = secret.name.startsWith(NAME_PREFIX) ? secret.name.slice(NAME_PREFIX.length) : '';
-  if (!isTokenId(id)) return undefined;
+  const id = tokenIdOfSecretName(secret.name);
+  if (id === undefined) return undefined;
   const extra = secret.data['auth-extra-groups'] ?? '';
   const groups = extra === '' ? [] : extra.split(',');
   const reading = readBinding(groups);

@@ -179,6 +179,37 @@ describe('controllers/cleaner', () => {
     expect(removed()).to.deep.equal([]);
   });
 
+  it('ends its pass when its copy grows old in the middle, for all that are at work', async () => {
+    world = await World.make({ perSecond: 10 });
+    for (let count = 0; count < 100; count += 1) world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(WINDOWS.denied + 1);
+    const sweep = world.cleaner.sweep(never);
+    await world.clock.advance(1_000);
+    world.csrs.view.isFresh = false;
+    await world.clock.advance(150);
+    world.csrs.view.isFresh = true;
+    await world.clock.advance(10_000);
+    expect(await sweep)
+      .to.equal(removed().length)
+      .and.to.be.below(12);
+  });
+
+  it('has as many removals under way as it may, and no more', async () => {
+    for (let count = 0; count < 10; count += 1) world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(WINDOWS.denied + 1);
+    const answer = Promise.withResolvers<void>();
+    let begun = 0;
+    world.csrs.remove = () => {
+      begun += 1;
+      return answer.promise;
+    };
+    const sweep = world.cleaner.sweep(never);
+    await world.clock.advance(1_000);
+    expect(begun).to.equal(4);
+    answer.resolve();
+    expect(await sweep).to.equal(10);
+  });
+
   it('leaves one that is being deleted already', async () => {
     world.csrs.store({ ...world.approveByHand(world.addCsr(), 'Denied'), beingDeleted: true });
     await world.clock.advance(2 * HOUR);

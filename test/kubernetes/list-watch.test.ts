@@ -133,6 +133,17 @@ describe('kubernetes/list-watch', () => {
       });
     });
 
+    it('takes nothing after that, and does not wait for the server to end it', async () => {
+      const closed = Promise.withResolvers<void>();
+      fixture.server.answer = (_request, response) => {
+        response.on('close', () => closed.resolve());
+        response.writeHead(200);
+        response.write(line('ADDED', 'a', '11') + END + line('ADDED', 'b', '21'));
+      };
+      expect(await streamed()).to.deep.equal({ names: ['a'], version: '20' });
+      await closed.promise;
+    });
+
     it('is not asked for again from a server that refuses it', async () => {
       fixture.server.answer = status(422, 'Invalid', 'sendInitialEvents is forbidden for watch');
       const things = source();
@@ -158,6 +169,23 @@ describe('kubernetes/list-watch', () => {
         resourceVersion: '10',
         timeoutSeconds: '300',
       });
+    });
+
+    it('is counted once, when the answer begins', async () => {
+      const first = Promise.withResolvers<void>();
+      let end = (): void => {};
+      fixture.server.answer = (_request, response) => {
+        response.writeHead(200);
+        response.write(line('ADDED', 'a', '11'));
+        end = () => response.end();
+      };
+      const watching = source().watch(FROM_10, () => first.resolve(), never);
+      await first.promise;
+      const counted = [{ verb: 'watch', status: '200' }];
+      expect(fixture.calls.map(({ verb, status: answer }) => ({ verb, status: answer }))).to.deep.equal(counted);
+      end();
+      await watching;
+      expect(fixture.calls).to.have.length(1);
     });
 
     it('yields what comes, and ends without an error when the server ends it', async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { tokenListWatch, tokenSecrets } from '../../src/kubernetes/token-secrets.ts';
+import type { WatchEvent } from '../../src/runtime/informer.ts';
 import { secretOfToken, type TokenRecord } from '../../src/tokens/token-secret.ts';
 import { failureOf, SECRET_PART } from '../controllers/world.ts';
 import { json, status } from '../support/fault-apiserver.ts';
@@ -72,6 +73,18 @@ describe('kubernetes/token-secrets', () => {
     expect(listed.map(({ id }) => id)).to.deep.equal(['abcdef']);
     const selectors = fixture.server.seen.map(({ query }) => query.get('fieldSelector'));
     expect(new Set(selectors)).to.deep.equal(new Set(['type=bootstrap.kubernetes.io/token']));
+  });
+
+  it('tell by the name of a Secret which token is gone, and nothing of what only looks like one', async () => {
+    const names = ['bootstrap-token-abcdef', 'bootstrap.token.abcdef', 'bootstrap-token-ABCDEF'];
+    const lines = names.map((name) => JSON.stringify({ type: 'DELETED', object: wire({ name }) }));
+    fixture.server.answer = (_request, response) => response.end(`${lines.join('\n')}\n`);
+    const told: string[] = [];
+    const take = (event: WatchEvent<TokenRecord>): void => {
+      told.push('key' in event ? `${event.type} ${event.key}` : event.type);
+    };
+    await tokenListWatch(fixture.transport()).watch({ resourceVersion: '1', timeoutSeconds: 60 }, take, never);
+    expect(told).to.deep.equal(['gone abcdef', 'bookmark', 'bookmark']);
   });
 
   it('get one by its ID, and undefined for what is gone', async () => {

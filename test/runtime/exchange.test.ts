@@ -170,6 +170,17 @@ describe('exchange', () => {
         },
       );
 
+    /** Two chunks of an answer, in one piece. */
+    const sendTwo =
+      (onClose: () => void): Handler =>
+      (_, response) => {
+        response.on('close', onClose);
+        response.cork();
+        response.write('first');
+        response.write('second');
+        response.uncork();
+      };
+
     it('hands over what comes, however long it takes and however large it is', async () => {
       const clock = new FakeClock();
       const first = Promise.withResolvers<void>();
@@ -208,10 +219,7 @@ describe('exchange', () => {
     ] as const) {
       it(`${row}, and closes the connection`, async () => {
         const closed = Promise.withResolvers<void>();
-        handle = (_, response) => {
-          response.on('close', () => closed.resolve());
-          response.write('first');
-        };
+        handle = sendTwo(closed.resolve);
         const reason = await rejection(read(take));
         expect(reason instanceof Error ? reason.message : reason).to.equal(expected);
         await closed.promise;
@@ -223,10 +231,7 @@ describe('exchange', () => {
     it('rejects with the reason of the signal, and hands over nothing more', async () => {
       const reason = new Error('not wanted any more');
       const closed = Promise.withResolvers<void>();
-      handle = (_, response) => {
-        response.on('close', () => closed.resolve());
-        response.write('first');
-      };
+      handle = sendTwo(closed.resolve);
       const reading = read(() => {
         controller.abort(reason);
         return 'more';
