@@ -154,8 +154,6 @@ export interface Authority {
   readonly notAfter: number;
   /** Leaf comes first in what `sign` answers; these PEMs follow it (none for a root). */
   readonly certificatePem: string;
-  /** Whether this process holds its key: a certificate that it makes and never publishes leaves no trace anywhere. */
-  readonly keyAtHand: boolean;
   /** What its certificates may have otherwise than planned. */
   readonly latitude: Latitude;
 }

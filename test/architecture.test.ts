@@ -27,7 +27,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   app: { layers: [...SERVICE, 'wiring'], packages: [] },
   wiring: { layers: [...SERVICE, DOCTOR], packages: ['node:crypto', 'node:fs'] },
   config: { layers: ['policy', 'runtime', 'tokens', 'errors'], packages: ['re2js', 'yaml', 'zod', 'node:net'] },
-  controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto', 'node:util'] },
+  controllers: { layers: [...INNER, 'runtime'], packages: ['p-queue', 'node:crypto'] },
   ops: { layers: [...INNER, 'runtime'], packages: ['pino', 'prom-client', 'node:http', 'node:net'] },
   kubernetes: {
     layers: [...INNER, 'runtime', DOCTOR],

@@ -19,8 +19,6 @@ export interface ApproverOptions {
   readonly seats: Seats;
   /** Decides and reports, and writes nothing (mode `observe`). */
   readonly observes: boolean;
-  /** Told of every request while its approval is being written, which may still come to nothing. Must not throw. */
-  readonly onApproving: (request: RequestView, decision: Decision, signal: AbortSignal) => void;
   /** Told of every CSR right after its approval, with the version that the write gave it. */
   readonly onApproved: (csr: Csr) => void;
   readonly clock: Clock;
@@ -146,14 +144,12 @@ export class Approver {
     verdict: Exclude<Verdict, { kind: 'wait' }>,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { writer, onApproving, onApproved } = this.#options;
+    const { writer, onApproved } = this.#options;
     const { csr } = request;
     const approves = verdict.kind === 'approve';
     const message = approves ? verdict.message : describeViolations(verdict.violations);
     try {
-      const writing = writer.decide(csr, approves ? 'Approved' : 'Denied', reasonOf(verdict), message, signal);
-      if (approves) onApproving(request, decision, signal);
-      const written = await writing;
+      const written = await writer.decide(csr, approves ? 'Approved' : 'Denied', reasonOf(verdict), message, signal);
       // Unless the watch was faster, and has shown it already.
       const shown = this.#options.csrs.get(csr.name);
       if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);

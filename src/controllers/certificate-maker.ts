@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { RefusedError } from '../errors.ts';
 import { type CertificateCheck, certificateCheck } from '../pki/certificate-check.ts';
 import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
@@ -25,45 +24,13 @@ export interface MadeCertificate {
   readonly plan: CertificatePlan;
 }
 
-/** One that was held against its plan. */
-interface Checked extends MadeCertificate {
-  /** Of the backend that signed it. */
-  readonly authority: Authority;
-  readonly differences: readonly string[];
-}
-
-/** Of those that are left, the oldest are of approvals that came to nothing; one that was not is made anew. */
-const MOST_PREPARED = 64;
-
 /** Makes the certificates of approved requests: plans each, has the backend sign it, and holds it against its plan. */
 export class CertificateMaker {
   readonly #options: CertificateMakerOptions;
-  /** By UID: made, or being made, before it is known whether it will be needed. */
-  readonly #prepared = new Map<string, Promise<Checked | undefined>>();
   #check: { readonly authority: Authority; readonly check: CertificateCheck } | undefined;
 
   constructor(options: CertificateMakerOptions) {
     this.#options = options;
-  }
-
-  /**
-   * Makes the certificate ahead, if the CA's key is at hand; otherwise, and when it fails, nothing is done. `make` takes
-   * it if it would make the same: same CA, same plan.
-   */
-  prepare(request: RequestView, facts: Facts, signal: AbortSignal): void {
-    const { uid } = request.csr;
-    this.#prepared.delete(uid);
-    const [oldest] = this.#prepared.keys();
-    if (oldest !== undefined && this.#prepared.size >= MOST_PREPARED) this.#prepared.delete(oldest);
-    this.#prepared.set(
-      uid,
-      this.#ahead(request, facts, signal).catch(() => undefined),
-    );
-  }
-
-  /** Drops what was prepared for the CSR of this UID. */
-  forget(uid: string): void {
-    this.#prepared.delete(uid);
   }
 
   /**
@@ -75,10 +42,9 @@ export class CertificateMaker {
     const { csr } = request;
     const authority = await backend.authority(signal);
     const plan = this.#plan(request, facts, authority);
-    const made =
-      (await this.#takePrepared(csr.uid, plan, authority)) ?? (await this.#sign(request, plan, authority, signal));
-    const { differences } = made;
-    if (differences.length === 0) return made;
+    const certificate = await backend.sign(plan, csr.request, signal);
+    const differences = this.#checkOf(authority)(certificate, plan);
+    if (differences.length === 0) return { certificate, plan };
     if ((await backend.authority(signal)).certificatePem !== authority.certificatePem) {
       throw new RefusedError('AuthorityUnusable', `the CA changed while ${csr.name} was signed`);
     }
@@ -86,32 +52,6 @@ export class CertificateMaker {
     const found = differences.join('; ');
     log.error({ csr: csr.name, signer: csr.signerName, differences }, 'certificate differs from its plan: thrown away');
     throw new RefusedError('CertificateNotAsPlanned', `certificate of ${csr.name} differs from its plan: ${found}`);
-  }
-
-  async #ahead(request: RequestView, facts: Facts, signal: AbortSignal): Promise<Checked | undefined> {
-    const { backend, clock } = this.#options;
-    // What it is made beside is to be on its way first.
-    await clock.turn();
-    const authority = await backend.authority(signal);
-    if (!authority.keyAtHand) return undefined;
-    return this.#sign(request, this.#plan(request, facts, authority), authority, signal);
-  }
-
-  async #takePrepared(uid: string, plan: CertificatePlan, authority: Authority): Promise<Checked | undefined> {
-    const prepared = await this.#prepared.get(uid);
-    this.#prepared.delete(uid);
-    return prepared?.authority === authority && isDeepStrictEqual(prepared.plan, plan) ? prepared : undefined;
-  }
-
-  async #sign(
-    request: RequestView,
-    plan: CertificatePlan,
-    authority: Authority,
-    signal: AbortSignal,
-  ): Promise<Checked> {
-    const certificate = await this.#options.backend.sign(plan, request.csr.request, signal);
-    const differences = this.#checkOf(authority)(certificate, plan);
-    return { certificate, plan, authority, differences };
   }
 
   /** The CA changes once in a while, and is read once; another backend may sign for the same one. */

@@ -60,14 +60,6 @@ export class Signer {
     return [...this.#guards.values()].some((guard) => guard.isHolding);
   }
 
-  /**
-   * To be told of a request while its approval is being written: its certificate is made meanwhile, where that leaves no
-   * trace. Whether it is signed is decided afterwards, as for every other one.
-   */
-  prepare(request: RequestView, { facts }: Decision, signal: AbortSignal): void {
-    if (!this.#guardOf(request).isOut) this.#maker.prepare(request, facts, signal);
-  }
-
   /** Takes the copy that an approval just made, so that signing need not wait for the watch. */
   offer(csr: Csr): void {
     if (this.#isShownWaiting(csr)) this.#offered.set(csr.name, csr);
@@ -88,7 +80,6 @@ export class Signer {
   forget(csr: Csr): void {
     this.#settled.delete(csr.uid);
     this.#reported.delete(csr.uid);
-    this.#maker.forget(csr.uid);
     if (this.#offered.get(csr.name)?.uid === csr.uid) this.#offered.delete(csr.name);
   }
 

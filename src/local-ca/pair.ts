@@ -41,7 +41,7 @@ export function readPair(texts: PairTexts, now: number): Pair {
   const { fields, notBefore, notAfter, certificatePem, chainPem } = ca;
   const algorithm = algorithmOf(key);
   return {
-    authority: { ...fields, notBefore, notAfter, certificatePem, keyAtHand: true, latitude: EXACT },
+    authority: { ...fields, notBefore, notAfter, certificatePem, latitude: EXACT },
     key,
     algorithm,
     builder: certificateBuilder({ ...fields, algorithm }),

@@ -150,11 +150,6 @@ export function csrSide(
     ...shared,
     seats,
     observes,
-    onApproving: (request, decision, signal) => {
-      // Where others wait for their turn, the time is better spent on them.
-      const isQuiet = approving.queue.depth === 0 && signing.queue.depth === 0;
-      if (runs.has('signer') && isQuiet) signer.prepare(request, decision, signal);
-    },
     onApproved: (csr) => {
       if (!runs.has('signer')) return;
       signer.offer(csr);

@@ -173,9 +173,6 @@ export class World {
       ...shared,
       seats,
       observes: options.observes ?? false,
-      onApproving: (request, decision, signal) => {
-        if (options.withSigner !== false) this.signer.prepare(request, decision, signal);
-      },
       onApproved: (csr) => {
         if (options.withSigner !== false) this.signer.offer(csr);
       },

@@ -13,7 +13,6 @@ const AUTHORITY: Authority = {
   notBefore: 0,
   notAfter: 7,
   certificatePem: '',
-  keyAtHand: true,
   latitude: EXACT,
 };
 

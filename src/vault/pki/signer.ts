@@ -82,8 +82,7 @@ export function pkiSigner(options: PkiSignerOptions): CertificateSigner {
     const { certificate, ca_chain: chain } = readAs(issuerSchema, reply.body, 'issuer').data;
     const ca = readSigningCa([certificate, ...(chain ?? [])].join('\n'), clock.now());
     const { fields, notBefore, notAfter, certificatePem, chainPem } = ca;
-    const standing = { keyAtHand: false, latitude: PKI_LATITUDE };
-    return { authority: { ...fields, notBefore, notAfter, certificatePem, ...standing }, chainPem };
+    return { authority: { ...fields, notBefore, notAfter, certificatePem, latitude: PKI_LATITUDE }, chainPem };
   }
 
   async function signWith(role: string, plan: CertificatePlan, request: Uint8Array, signal: AbortSignal) {
