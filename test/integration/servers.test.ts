@@ -10,6 +10,7 @@ import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import { waitUntil } from '../../scripts/servers/long-step.ts';
 import { startTimeOf } from '../../scripts/servers/process.ts';
+import { removeCsrs } from '../support/crowd.ts';
 import type { CsrRefusedError } from '../support/kubelet-stand-in.ts';
 import { KubeletStandIn } from '../support/kubelet-stand-in.ts';
 import { requireControlPlane, requireKubelet, requireOpenBao, requireServers } from '../support/servers.ts';
@@ -170,6 +171,7 @@ describe('the kubelet stand-in', function () {
     await plane.admin.must('PUT', `${CSRS}/${node.csrs[0]}/approval`, csr);
     expect(((await denied) as CsrRefusedError).code).to.equal('Denied');
     await node.close();
+    for (const name of waiting.csrs) await removeCsrs(plane, name);
   });
 });
 
