@@ -11,6 +11,11 @@ describe('controllers/cleaner', () => {
     world = await World.make();
   });
   const removed = (): string[] => world.calls.made.filter((call) => call.startsWith('remove'));
+  /** So many whose time is just over. */
+  async function haveDenied(count: number): Promise<void> {
+    for (let made = 0; made < count; made += 1) world.approveByHand(world.addCsr(), 'Denied');
+    await world.clock.advance(WINDOWS.denied + 1);
+  }
 
   it('keeps an issued CSR until its certificate is on record', async () => {
     const csr = world.csrs.store({ ...world.approveByHand(world.addCsr()), issued: true });
@@ -110,8 +115,7 @@ describe('controllers/cleaner', () => {
 
   it('begins no more deletions in a second than it may', async () => {
     world = await World.make({ perSecond: 10 });
-    for (let count = 0; count < 100; count += 1) world.approveByHand(world.addCsr(), 'Denied');
-    await world.clock.advance(WINDOWS.denied + 1);
+    await haveDenied(100);
     const sweep = world.cleaner.sweep(never);
     await world.clock.advance(1_000);
     expect(removed().length).to.be.within(10, 11);
@@ -121,8 +125,7 @@ describe('controllers/cleaner', () => {
 
   it('ends a pass at once when it is stopped', async () => {
     world = await World.make({ perSecond: 10 });
-    for (let count = 0; count < 100; count += 1) world.approveByHand(world.addCsr(), 'Denied');
-    await world.clock.advance(WINDOWS.denied + 1);
+    await haveDenied(100);
     const stop = new AbortController();
     const sweep = world.cleaner.sweep(stop.signal);
     await world.clock.advance(1_000);
@@ -181,8 +184,7 @@ describe('controllers/cleaner', () => {
 
   it('ends its pass when its copy grows old in the middle, for all that are at work', async () => {
     world = await World.make({ perSecond: 10 });
-    for (let count = 0; count < 100; count += 1) world.approveByHand(world.addCsr(), 'Denied');
-    await world.clock.advance(WINDOWS.denied + 1);
+    await haveDenied(100);
     const sweep = world.cleaner.sweep(never);
     await world.clock.advance(1_000);
     world.csrs.view.isFresh = false;
@@ -195,8 +197,7 @@ describe('controllers/cleaner', () => {
   });
 
   it('has as many removals under way as it may, and no more', async () => {
-    for (let count = 0; count < 10; count += 1) world.approveByHand(world.addCsr(), 'Denied');
-    await world.clock.advance(WINDOWS.denied + 1);
+    await haveDenied(10);
     const answer = Promise.withResolvers<void>();
     let begun = 0;
     world.csrs.remove = () => {
