@@ -1,8 +1,7 @@
-import PQueue from 'p-queue';
 import { messageOf } from '../errors.ts';
 import { emptyRecord, type NodeRecord } from '../nodes/node-record.ts';
 import { isOwnRequest, withClientCertificate, withServingCertificate, withSight } from '../nodes/record-changes.ts';
-import { formatRecord, releaseChange, shardOf, type StoredRecord } from '../nodes/record-format.ts';
+import { formatRecord, releaseChange, type StoredRecord } from '../nodes/record-format.ts';
 import { presentedCertificate } from '../policy/credential-rules.ts';
 import type { Fact } from '../policy/facts.ts';
 import { nodeNameOfUser } from '../policy/request.ts';
@@ -19,7 +18,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { AddressIndex, hasAddress } from './address-index.ts';
 import type { NodeRecords } from './fact-gatherer.ts';
 import { Releases } from './releases.ts';
-import { WriteRhythm } from './write-rhythm.ts';
+import { ShardWriter } from './shard-writer.ts';
 
 export interface RecordBookOptions {
   /** What is stored, as the watch shows it. */
@@ -32,8 +31,6 @@ export interface RecordBookOptions {
   readonly log: Log;
 }
 
-const SHARDS_AT_ONCE = 4;
-const MOST_SHARDS_KNOWN = 1_000;
 /** An approval that brought no certificate by then brings none. */
 const RESERVED_MS = 3_600_000;
 /** Somebody may want to know when it was here. */
@@ -53,21 +50,17 @@ export class RecordBook implements NodeRecords {
   readonly #options: RecordBookOptions;
   /** Records that differ from what the watch has shown. */
   readonly #ahead = new Map<string, NodeRecord>();
-  readonly #dirty = new Set<string>();
   readonly #addresses = new AddressIndex((node, address, now) => this.#has(node, address, now));
   readonly #reserved = new Map<string, Reservation>();
   /** Told before the stored records were read. */
   #early: Csr[] | undefined = [];
-  readonly #rhythm: WriteRhythm;
-  #flushing: Promise<void> = Promise.resolve();
-  /** Of nodes that were asked for lately, and that several times a certificate. */
-  readonly #shards = new Map<string, string>();
+  readonly #writer: ShardWriter;
 
   constructor(options: RecordBookOptions) {
     this.#options = options;
     this.releases = new Releases(options.clock);
     const { clock, random } = options;
-    this.#rhythm = new WriteRhythm(clock, random, () => void this.flush(new AbortController().signal));
+    this.#writer = new ShardWriter({ write: this.#write.bind(this), clock, random });
   }
 
   /** To be called when the stored records were read completely for the first time. */
@@ -172,7 +165,7 @@ export class RecordBook implements NodeRecords {
         this.releases.stored(node, record.value.release);
       }
       const ahead = this.#ahead.get(node);
-      if (ahead === undefined || !record.known || this.#dirty.has(node)) continue;
+      if (ahead === undefined || !record.known || !this.#writer.isWritten(node)) continue;
       if (formatRecord(ahead) === formatRecord(record.value)) this.#ahead.delete(node);
     }
   }
@@ -201,11 +194,9 @@ export class RecordBook implements NodeRecords {
     }
   }
 
-  /** Writes what is not written yet. What fails is left for the next time, with back-off; never rejects. */
+  /** Writes at once what is not written yet. What fails is left for the next time, with back-off; never rejects. */
   flush(signal: AbortSignal): Promise<void> {
-    this.#rhythm.cancel();
-    this.#flushing = this.#flushing.then(() => this.#write(signal));
-    return this.#flushing;
+    return this.#writer.flush(signal);
   }
 
   #sight(csr: Csr): void {
@@ -225,31 +216,11 @@ export class RecordBook implements NodeRecords {
     this.releases.changed(before, after);
     this.#ahead.set(node, after);
     this.#addresses.add(after);
-    const isFirst = this.#dirty.size === 0;
-    this.#dirty.add(node);
     this.#reserved.delete(node);
-    this.#rhythm.changed(isFirst);
+    this.#writer.changed(node);
   }
 
-  async #write(signal: AbortSignal): Promise<void> {
-    const shards = new Map<string, string[]>();
-    for (const node of this.#dirty) {
-      const shard = this.#shardOf(node);
-      shards.set(shard, [...(shards.get(shard) ?? []), node]);
-    }
-    const gate = new PQueue({ concurrency: SHARDS_AT_ONCE });
-    const ended = this.#rhythm.begin();
-    let failed = false;
-    for (const [shard, nodes] of shards) {
-      void gate.add(async () => {
-        failed = !(await this.#writeShard(shard, nodes, signal)) || failed;
-      });
-    }
-    await gate.onIdle();
-    ended(failed && !signal.aborted);
-  }
-
-  async #writeShard(shard: string, nodes: readonly string[], signal: AbortSignal): Promise<boolean> {
+  async #write(shard: string, nodes: readonly string[], signal: AbortSignal): Promise<boolean> {
     const { maps, log } = this.#options;
     const changes: Record<string, string | null> = {};
     const written = new Map<string, NodeRecord>();
@@ -266,7 +237,7 @@ export class RecordBook implements NodeRecords {
     try {
       signal.throwIfAborted();
       await maps.write(shard, changes, undefined, signal);
-      for (const [node, record] of written) if (this.#ahead.get(node) === record) this.#dirty.delete(node);
+      for (const [node, record] of written) if (this.#ahead.get(node) === record) this.#writer.written(node);
       // The watch may have shown it already, and will not show it again.
       const shown = this.#options.stored.get(shard);
       if (shown !== undefined) this.stored(shown);
@@ -278,15 +249,6 @@ export class RecordBook implements NodeRecords {
   }
 
   #storedOf(node: string): StoredRecord | undefined {
-    return this.#options.stored.get(this.#shardOf(node))?.records.get(node);
-  }
-
-  #shardOf(node: string): string {
-    const known = this.#shards.get(node);
-    if (known !== undefined) return known;
-    if (this.#shards.size >= MOST_SHARDS_KNOWN) this.#shards.clear();
-    const shard = shardOf(node);
-    this.#shards.set(node, shard);
-    return shard;
+    return this.#options.stored.get(this.#writer.shardOf(node))?.records.get(node);
   }
 }
