@@ -8,6 +8,9 @@ export type Figures = Readonly<Record<string, number>>;
 
 export type Role = 'ours' | 'manager' | 'shipped' | 'ceiling';
 
+/** What each of them did. */
+export type FiguresOf = Readonly<Partial<Record<Role, Figures>>>;
+
 export interface BenchContext {
   readonly stage: Stage;
   readonly load: Load;
@@ -30,18 +33,35 @@ export interface Goal {
   readonly atMost?: number;
 }
 
-export interface Case {
+/** Those that a case is about. */
+export type Who = Readonly<Partial<Record<Role, Contestant>>>;
+
+interface Described {
   readonly name: string;
   readonly about: string;
   /** Unit by name, in the order in which they are printed. */
   readonly figures: Readonly<Record<string, string>>;
   readonly goals: readonly Goal[];
-  readonly who: (all: Contestants) => Partial<Record<Role, Contestant>>;
+  readonly who: (all: Contestants) => Who;
   /** Cases that take minutes have one round, unless all is wanted. */
   readonly rounds: number;
+}
+
+/** Each contestant has the servers for itself, once in every round. */
+export interface CaseOfOne extends Described {
   /** Leaves the cluster as it may be found by the next one: `stage.clear()` is called after it. */
   readonly run: (context: BenchContext, contestant: Contestant, role: Role) => Promise<Figures>;
 }
+
+/** Contestants take turns of seconds: for differences smaller than what the machine does from one minute to the next. */
+export interface CaseOfTurns extends Described {
+  readonly runInTurns: RunInTurns;
+}
+
+/** Given in the order in which they are to begin. Leaves the cluster likewise. */
+export type RunInTurns = (context: BenchContext, who: ReadonlyMap<Role, Contestant>) => Promise<FiguresOf>;
+
+export type Case = CaseOfOne | CaseOfTurns;
 
 /** What stands for a wait that was cut short. */
 export const CAP_MS = 120_000;

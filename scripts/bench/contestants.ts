@@ -14,6 +14,9 @@ export interface Running {
   readonly pids: readonly number[];
   /** Resolves when it says that it is ready; kube-controller-manager says so before it has read anything. */
   ready(): Promise<void>;
+  /** Lets it do nothing until `resume`, while another has its turn. */
+  pause(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
@@ -53,8 +56,10 @@ export async function contestants(): Promise<Contestants> {
   const folder = mkdtempSync(join(tmpdir(), 'kubelet-bootstrap-bench-'));
   await bundle(folder);
   let count = 0;
-  const stopping = (supervisor: Supervisor, all: readonly ServerProcess[]): Pick<Running, 'pids' | 'stop'> => ({
+  const controls = (supervisor: Supervisor, all: readonly ServerProcess[]): Omit<Running, 'ready'> => ({
     pids: all.map(({ pid }) => pid),
+    pause: () => all.forEach(({ pid }) => process.kill(pid, 'SIGSTOP')),
+    resume: () => all.forEach(({ pid }) => process.kill(pid, 'SIGCONT')),
     stop: async () => void (await Promise.all(all.map((each) => supervisor.end(each, 5_000)))),
   });
   const manager = (name: string, flags: readonly string[], approvers = 0): Contestant => ({
@@ -68,7 +73,7 @@ export async function contestants(): Promise<Contestants> {
         const args = ['--kubeconfig', serviceKubeconfig, '--workers', String(approvers)];
         all.push(supervisor.start({ name: `serving-approver-${count}`, command: approverBinary, args }));
       }
-      return { ...stopping(supervisor, all), ready: () => Promise.resolve() };
+      return { ...controls(supervisor, all), ready: () => Promise.resolve() };
     },
   });
   const unlimited = ['--kube-api-qps=10000', '--kube-api-burst=10000'];
@@ -88,7 +93,7 @@ export async function contestants(): Promise<Contestants> {
       const started = await startService(supervisor, options, false);
       const isReady = async (): Promise<boolean> => (await started.ops('/readyz')).status === 200;
       return {
-        pids: [started.process.pid],
+        ...controls(supervisor, [started.process]),
         ready: () => supervisor.ready(started.process, isReady, 300_000),
         stop: () => started.stop(),
       };
@@ -111,7 +116,7 @@ export async function contestants(): Promise<Contestants> {
         writeFileSync(settings, JSON.stringify({ kubeconfig, certificate: plane.ca.certificate }));
         const args = [join(import.meta.dirname, 'ceiling.ts'), settings];
         const started = supervisor.start({ name: `ceiling-${count}`, command: process.execPath, args });
-        return Promise.resolve({ ...stopping(supervisor, [started]), ready: () => Promise.resolve() });
+        return Promise.resolve({ ...controls(supervisor, [started]), ready: () => Promise.resolve() });
       },
     },
     close: () => rmSync(folder, { recursive: true, force: true }),

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nodeNames } from '../../test/support/crowd.ts';
-import type { BenchContext, Case, Figures, Role } from './case.ts';
+import type { BenchContext, Case, Figures, FiguresOf, Role, Who } from './case.ts';
 import { cleaning } from './cases/cleaner.ts';
 import { drains } from './cases/drain.ts';
 import { idle } from './cases/idle.ts';
@@ -12,7 +12,7 @@ import { joining } from './cases/join.ts';
 import { latencies } from './cases/latency.ts';
 import { noisy } from './cases/noisy.ts';
 import { starting } from './cases/start.ts';
-import { type Contestant, contestants, type Contestants } from './contestants.ts';
+import { contestants, type Contestants } from './contestants.ts';
 import { type Hot, hottest } from './profile.ts';
 import { figuresTable, goalsTable, judge, type Result } from './report.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -92,30 +92,43 @@ async function main(): Promise<void> {
   process.stdout.write(`machine: ${cpus().length} cores, shared with etcd, kube-apiserver and the load\n`);
 }
 
-/** Contestants take turns, the other way round in every second round; the one as shipped has one, at the end. */
+/** The other way round in every second round; the one as shipped has one, at the end. */
 async function runCase(chosen: Case, all: Contestants, context: BenchContext): Promise<Result> {
   const who = chosen.who(all);
   const rounds: Partial<Record<Role, Figures[]>> = {};
-  const one = async (role: Role, contestant: Contestant | undefined): Promise<void> => {
-    if (contestant === undefined || (flags.who !== undefined && !flags.who.includes(role))) return;
+  const isWanted = (role: Role): boolean => who[role] !== undefined && (flags.who?.includes(role) ?? true);
+  const measure = async (roles: readonly Role[]): Promise<void> => {
     const began = performance.now();
-    const figures = await chosen.run(context, contestant, role).catch((error: unknown) => {
+    const found = await run(chosen, context, roles, who).catch((error: unknown): FiguresOf => {
       // What other cases found is not lost by it.
-      context.write(`${chosen.name}: ${contestant.name}: ${String(error)}`);
+      context.write(`${chosen.name}: ${roles.join(' and ')}: ${String(error)}`);
       process.exitCode = 1;
       return {};
     });
-    const text = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
-    context.write(`${chosen.name}: ${contestant.name}: ${text.join(', ')}; ${seconds(performance.now() - began)} s`);
-    rounds[role] = [...(rounds[role] ?? []), figures];
+    for (const role of roles) {
+      const figures = found[role] ?? {};
+      const text = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+      context.write(`${chosen.name}: ${who[role]?.name}: ${text.join(', ')}; ${seconds(performance.now() - began)} s`);
+      rounds[role] = [...(rounds[role] ?? []), figures];
+    }
     await clean(context.stage, context.load);
   };
   const count = Number(flags.rounds ?? Math.max(flags.full ? 3 : 1, chosen.rounds));
   for (let round = 1; round <= count; round += 1) {
-    for (const role of round % 2 === 1 ? ROLES : ROLES.toReversed()) await one(role, who[role]);
+    const order = (round % 2 === 1 ? ROLES : ROLES.toReversed()).filter(isWanted);
+    const groups = 'runInTurns' in chosen ? [order] : order.map((role) => [role]);
+    for (const roles of groups) await measure(roles);
   }
-  await one('shipped', who.shipped);
+  if (isWanted('shipped')) await measure(['shipped']);
   return { case: chosen, rounds };
+}
+
+async function run(chosen: Case, context: BenchContext, roles: readonly Role[], who: Who): Promise<FiguresOf> {
+  const these = roles.flatMap((role) => (who[role] === undefined ? [] : [[role, who[role]] as const]));
+  if ('runInTurns' in chosen) return chosen.runInTurns(context, new Map(these));
+  const found: Partial<Record<Role, Figures>> = {};
+  for (const [role, contestant] of these) found[role] = await chosen.run(context, contestant, role);
+  return found;
 }
 
 /** The functions in which a drain spends most of its time. */

@@ -12,7 +12,7 @@ export interface ShardWriterOptions {
 /** Changes are written when none came for so long: a certificate costs no write of its own (DESIGN D6). */
 const GROUP_MS = 5_000;
 /** However many changes come. The issued CSRs are the journal until then, and stay. */
-const LONGEST_GROUP_MS = 60_000;
+const LONGEST_GROUP_MS = 5 * 60_000;
 /** A shard costs the API server as much as three certificates: writing takes a tenth of its time at most. */
 const REST_AFTER_WRITING = 9;
 /** All shards are no hour while the API server is slow. */

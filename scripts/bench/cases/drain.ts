@@ -1,6 +1,6 @@
 import { nodeNames } from '../../../test/support/crowd.ts';
 import { residentBytes } from '../../servers/service.ts';
-import type { BenchContext, Case, FigureOf, Figures, Goal, Role } from '../case.ts';
+import type { BenchContext, CaseOfOne, FigureOf, Figures, Goal, Role } from '../case.ts';
 import type { Contestant, Contestants } from '../contestants.ts';
 import type { Kind } from '../load-calls.ts';
 import { addNodes, cpuOf } from '../surroundings.ts';
@@ -36,7 +36,7 @@ interface Drain {
   readonly who: (all: Contestants) => Partial<Record<Role, Contestant>>;
 }
 
-function drain({ name, kind, about, goals = GOALS, who }: Drain): Case {
+function drain({ name, kind, about, goals = GOALS, who }: Drain): CaseOfOne {
   return {
     name: `drain-${name}`,
     about,
@@ -104,7 +104,7 @@ const client = ({ ours, manager, ceiling, managerAsShipped: shipped }: Contestan
 });
 
 /** Certificates a second, and what each costs. */
-export const drains: readonly Case[] = [
+export const drains: readonly CaseOfOne[] = [
   drain({ name: 'pool', kind: 'pool', about: '3,000 first certificates with the token of a pool', who: client }),
   drain({ name: 'exact', kind: 'exact', about: '3,000 first certificates, each with a token of its own', who: client }),
   drain({ name: 'renewal', kind: 'renewal', about: '3,000 renewals', who: client }),
