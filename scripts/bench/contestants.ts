@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { bundle } from '../bundle.ts';
 import { startControllerManager } from '../servers/controller-manager.ts';
 import { deploymentEnv, imageFlags } from '../servers/deployment.ts';
-import type { ServerProcess } from '../servers/process.ts';
+import { type ServerProcess, signalProcess } from '../servers/process.ts';
 import { configFor, startService } from '../servers/service.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
 import type { Stage } from './stage.ts';
@@ -58,8 +58,8 @@ export async function contestants(): Promise<Contestants> {
   let count = 0;
   const controls = (supervisor: Supervisor, all: readonly ServerProcess[]): Omit<Running, 'ready'> => ({
     pids: all.map(({ pid }) => pid),
-    pause: () => all.forEach(({ pid }) => process.kill(pid, 'SIGSTOP')),
-    resume: () => all.forEach(({ pid }) => process.kill(pid, 'SIGCONT')),
+    pause: () => all.forEach((each) => signalProcess(each, 'SIGSTOP')),
+    resume: () => all.forEach((each) => signalProcess(each, 'SIGCONT')),
     stop: async () => void (await Promise.all(all.map((each) => supervisor.end(each, 5_000)))),
   });
   const manager = (name: string, flags: readonly string[], approvers = 0): Contestant => ({

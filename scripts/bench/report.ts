@@ -60,7 +60,7 @@ export interface Judged {
 
 /**
  * Every goal that there are figures for; one of which a round has none was not met. What is compared is of one round, a
- * minute apart: the machine is shared, and moves all figures by a fifth within minutes.
+ * minute apart at most: the machine is shared, and moves all figures by a fifth within minutes.
  */
 export function judge(results: readonly Result[]): Judged[] {
   return results.flatMap((result) => {

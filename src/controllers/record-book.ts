@@ -86,6 +86,12 @@ export class RecordBook implements NodeRecords {
       : { known: true, value: { ...stored.value, release } };
   }
 
+  /** What outlives this process: the record as it is stored, without what is not written yet. */
+  written(node: string): NodeRecord | undefined {
+    const stored = this.#storedOf(node);
+    return stored?.known === true ? stored.value : undefined;
+  }
+
   /** Every record that can be read. */
   *values(): Iterable<NodeRecord> {
     for (const { records } of this.#options.stored.values()) {
@@ -194,9 +200,9 @@ export class RecordBook implements NodeRecords {
     }
   }
 
-  /** Writes at once what is not written yet. What fails is left for the next time, with back-off; never rejects. */
-  flush(signal: AbortSignal): Promise<void> {
-    return this.#writer.flush(signal);
+  /** Writes at once what is not written yet, and nothing any more. Lets go with `signal`; never rejects. */
+  stop(signal: AbortSignal): Promise<void> {
+    return this.#writer.stop(signal);
   }
 
   #sight(csr: Csr): void {

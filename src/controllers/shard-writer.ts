@@ -12,15 +12,17 @@ export interface ShardWriterOptions {
 /** Changes are written when none came for so long: a certificate costs no write of its own (DESIGN D6). */
 const GROUP_MS = 5_000;
 /** However many changes come. The issued CSRs are the journal until then, and stay. */
-const LONGEST_GROUP_MS = 5 * 60_000;
+const LONGEST_GROUP_MS = 60_000;
 /** A shard costs the API server as much as three certificates: writing takes a tenth of its time at most. */
 const REST_AFTER_WRITING = 9;
 /** All shards are no hour while the API server is slow. */
 const MOST_REST_MS = 1_000;
-/** When the service stops. Else they come one after the other. */
-const AT_ONCE = 4;
+/** One shard that cannot be written keeps no other from it; so many in a row are no matter of shards. */
+const MOST_FAILURES_IN_A_ROW = 3;
 const FIRST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 60_000;
+/** When the service stops. Else they come one after the other. */
+const AT_ONCE_WHEN_STOPPING = 4;
 const MOST_SHARDS_KNOWN = 1_000;
 
 /**
@@ -29,18 +31,21 @@ const MOST_SHARDS_KNOWN = 1_000;
  */
 export class ShardWriter {
   readonly #options: ShardWriterOptions;
-  /** Nodes of which something is not written. */
-  readonly #changed = new Set<string>();
+  /** Nodes of which something is not written, by shard; those that could not be written are the last. */
+  readonly #changed = new Map<string, Set<string>>();
   /** Of nodes that were asked for lately, and that several times a certificate. */
   readonly #shards = new Map<string, string>();
   #timer: (() => void) | undefined;
-  #failures = 0;
   /** When the last change came, and the first that is not written. */
   #changedAt = 0;
   #groupFrom = 0;
-  #writing: Promise<void> = Promise.resolve();
-  /** Ends the rests of what is being written. */
-  #hurry = new AbortController();
+  #failures = 0;
+  #retryAt = 0;
+  #walk: Promise<void> | undefined;
+  /** Ends rests, and with them the walk. */
+  readonly #stopping = new AbortController();
+  /** Ends what is being written. */
+  readonly #lettingGo = new AbortController();
 
   constructor(options: ShardWriterOptions) {
     this.#options = options;
@@ -50,18 +55,24 @@ export class ShardWriter {
   changed(node: string): void {
     const now = this.#options.clock.monotonic();
     if (this.#changed.size === 0) this.#groupFrom = now;
-    this.#changed.add(node);
     this.#changedAt = now;
-    this.#plan(GROUP_MS);
+    const shard = this.shardOf(node);
+    const nodes = this.#changed.get(shard);
+    if (nodes === undefined) this.#changed.set(shard, new Set([node]));
+    else nodes.add(node);
+    this.#plan();
   }
 
   /** To be told of every node of which all is written. */
   written(node: string): void {
-    this.#changed.delete(node);
+    const shard = this.shardOf(node);
+    const nodes = this.#changed.get(shard);
+    nodes?.delete(node);
+    if (nodes?.size === 0) this.#changed.delete(shard);
   }
 
   isWritten(node: string): boolean {
-    return !this.#changed.has(node);
+    return this.#changed.get(this.shardOf(node))?.has(node) !== true;
   }
 
   /** The shard that this node's record belongs to. */
@@ -74,49 +85,65 @@ export class ShardWriter {
     return shard;
   }
 
-  /** Writes at once what is not written yet. What fails is left for the next time, with back-off; never rejects. */
-  flush(signal: AbortSignal): Promise<void> {
+  /** Writes at once what is not written yet, once, and nothing any more. Lets go with `signal`; never rejects. */
+  async stop(signal: AbortSignal): Promise<void> {
     this.#timer?.();
-    this.#timer = undefined;
-    this.#hurry.abort();
-    this.#hurry = new AbortController();
-    this.#writing = this.#writing.then(() => this.#write(signal, undefined));
-    return this.#writing;
+    this.#stopping.abort();
+    const letGo = (): void => this.#lettingGo.abort();
+    if (signal.aborted) letGo();
+    else signal.addEventListener('abort', letGo, { once: true });
+    await this.#walk;
+    const gate = new PQueue({ concurrency: AT_ONCE_WHEN_STOPPING });
+    await gate.addAll([...this.#changed.keys()].map((shard) => () => this.#write(shard)));
+    signal.removeEventListener('abort', letGo);
   }
 
-  #plan(ms: number): void {
+  #dueAt(): number {
+    if (this.#failures > 0) return this.#retryAt;
+    return Math.min(this.#changedAt + GROUP_MS, this.#groupFrom + LONGEST_GROUP_MS);
+  }
+
+  #plan(): void {
+    if (this.#timer !== undefined || this.#walk !== undefined || this.#stopping.signal.aborted) return;
     const { clock } = this.#options;
-    this.#timer ??= clock.after(ms, () => {
+    this.#timer = clock.after(this.#dueAt() - clock.monotonic(), () => {
       this.#timer = undefined;
-      const now = clock.monotonic();
-      const quietAt = Math.min(this.#changedAt + GROUP_MS, this.#groupFrom + LONGEST_GROUP_MS);
-      if (now < quietAt) {
-        this.#plan(quietAt - now);
-        return;
-      }
-      const hurry = this.#hurry.signal;
-      this.#writing = this.#writing.then(() => this.#write(new AbortController().signal, hurry));
+      if (clock.monotonic() < this.#dueAt()) this.#plan();
+      else this.#walk = this.#walkOn();
     });
   }
 
-  /** With rests if it can be told to hurry: what it has not come to by then is left to whoever told it. */
-  async #write(signal: AbortSignal, hurry: AbortSignal | undefined): Promise<void> {
-    const { write, clock, random } = this.#options;
+  /** One shard after the other, each with what is known of it by then. */
+  async #walkOn(): Promise<void> {
+    const { clock, random } = this.#options;
+    const { signal } = this.#stopping;
     this.#groupFrom = clock.monotonic();
-    const gate = new PQueue({ concurrency: hurry === undefined ? AT_ONCE : 1 });
     let failed = false;
-    for (const [shard, nodes] of Map.groupBy(this.#changed, (node) => this.shardOf(node))) {
-      void gate.add(async () => {
-        if (hurry?.aborted === true) return;
-        const from = clock.monotonic();
-        failed = !(await write(shard, nodes, signal)) || failed;
-        const tookMs = clock.monotonic() - from;
-        if (hurry !== undefined) await clock.sleep(Math.min(tookMs * REST_AFTER_WRITING, MOST_REST_MS), hurry);
-      });
+    let inARow = 0;
+    const shards = [...this.#changed.keys()];
+    for (const shard of shards) {
+      if (signal.aborted || inARow >= MOST_FAILURES_IN_A_ROW) break;
+      const from = clock.monotonic();
+      const isWritten = await this.#write(shard);
+      failed ||= !isWritten;
+      inARow = isWritten ? 0 : inARow + 1;
+      await clock.sleep(Math.min((clock.monotonic() - from) * REST_AFTER_WRITING, MOST_REST_MS), signal);
     }
-    await gate.onIdle();
-    const again = failed && !signal.aborted;
-    this.#failures = again ? this.#failures + 1 : 0;
-    if (again) this.#plan(backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, random));
+    this.#retryAt = clock.monotonic() + backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, random);
+    this.#failures = failed ? this.#failures + 1 : 0;
+    this.#walk = undefined;
+    if (this.#changed.size > 0) this.#plan();
+  }
+
+  async #write(shard: string): Promise<boolean> {
+    const nodes = this.#changed.get(shard);
+    if (nodes === undefined) return true;
+    const isWritten = await this.#options.write(shard, [...nodes], this.#lettingGo.signal);
+    const left = this.#changed.get(shard);
+    if (!isWritten && left !== undefined) {
+      this.#changed.delete(shard);
+      this.#changed.set(shard, left);
+    }
+    return isWritten;
   }
 }

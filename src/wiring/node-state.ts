@@ -46,7 +46,7 @@ export function nodeState(context: Context, transport: Transport, tokens: Inform
   const load: Part = {
     name: 'node records',
     start: () => void Promise.all([informer.synced, tokens.synced]).then(() => records.loaded()),
-    stop: (signal) => records.flush(signal),
+    stop: (signal) => records.stop(signal),
   };
   const sweep = periodic('node state', SWEEP_MS, clock, async (signal) => {
     if (!tokens.fresh() || !informer.fresh()) return;

@@ -43,10 +43,8 @@ export function tokenSide(
       // What is not known to be used is not.
       if (!records.fresh()) return false;
       return isSpent(token, {
-        recordOf: (node) => {
-          const record = records.get(node);
-          return record.known ? record.value : undefined;
-        },
+        // What the token vouched for is in the record of its node before it goes.
+        recordOf: (node) => records.written(node),
         claims: claims.claimsOf(token.id),
         now: clock.now(),
       });

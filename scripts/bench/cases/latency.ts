@@ -4,7 +4,6 @@ import { type BenchContext, type Case, type Figures, type FiguresOf, median, qua
 import type { Contestant, Contestants, Running } from '../contestants.ts';
 import type { Load } from '../load.ts';
 import type { Kind, Waited } from '../load-calls.ts';
-import { cpuSeconds } from '../stage.ts';
 
 /** How often each has its turn in a round. */
 const TURNS = 15;
@@ -14,10 +13,8 @@ const IN_TURN = 40;
 const UNCOUNTED = 5;
 /** For what has happened while it was paused. */
 const SETTLE_MS = 500;
-/** Records of nodes are written when no certificate was issued for five seconds. */
-const RECORDED_AFTER_MS = 6_000;
-const LOOK_MS = 1_000;
-const QUIET = 0.02;
+/** For what the first certificates leave to do: records of nodes are written five seconds after the last, with rests. */
+const AFTERWARDS_MS = 12_000;
 const AT_REST = 300;
 /** What a service that has run for a while has done: its code is compiled, and its heap has the size that it needs. */
 const BEFORE = 600;
@@ -52,17 +49,6 @@ async function runIn(load: Load, scale: number, role: Role): Promise<void> {
   await warmUp(load, 'pool', nodeNames(`${role}warm`, WARM));
 }
 
-/** Until it has done what the first certificates have left to do. */
-async function untilQuiet({ pids }: Running): Promise<void> {
-  const cpu = (): number => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-  await sleep(RECORDED_AFTER_MS);
-  for (let spent = Infinity; spent > QUIET;) {
-    const before = cpu();
-    await sleep(LOOK_MS);
-    spent = cpu() - before;
-  }
-}
-
 const both = ({ ours, manager }: Contestants): { ours: Contestant; manager: Contestant } => ({ ours, manager });
 
 const atRest: Case = {
@@ -89,15 +75,17 @@ async function restInTurns(
       const running = await contestant.start(stage);
       all.push({ role, running, waited: [] });
       await runIn(load, scale, role);
-      await untilQuiet(running);
+      await sleep(AFTERWARDS_MS);
       running.pause();
     }
-    for (let turn = 1; turn <= Math.ceil(TURNS * scale); turn += 1) {
+    // The first one finds what the others' first certificates were, and is not counted either.
+    for (let turn = 0; turn <= Math.ceil(TURNS * scale); turn += 1) {
       for (const { role, running, waited } of turn % 2 === 1 ? all : all.toReversed()) {
         running.resume();
         await sleep(SETTLE_MS);
         await load.oneByOne('pool', nodeNames(`${role}${turn}`, IN_TURN), PATIENCE_MS, APART_MS);
-        waited.push(...waitsOf(IN_TURN, await load.waited('pool')).slice(UNCOUNTED));
+        const waits = waitsOf(IN_TURN, await load.waited('pool'));
+        if (turn > 0) waited.push(...waits.slice(UNCOUNTED));
         await load.forget();
         running.pause();
       }
@@ -109,10 +97,8 @@ async function restInTurns(
     });
     return Object.fromEntries(all.map(({ role, waited }) => [role, figures(waited)]));
   } finally {
-    for (const { running } of all) {
-      running.resume();
-      await running.stop();
-    }
+    for (const { running } of all) running.resume();
+    await Promise.all(all.map(({ running }) => running.stop()));
   }
 }
 
