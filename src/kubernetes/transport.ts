@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher } from 'undici';
 import { messageOf, RemoteError } from '../errors.ts';
 import { type Clock, deadline } from '../runtime/clock.ts';
+import { abortable } from '../runtime/abortable.ts';
 import { Cohort } from '../runtime/cohort.ts';
 import {
   type AnswerReader,
@@ -161,7 +162,7 @@ export class Transport {
   async #exchange(wanted: ApiRequest, signal: AbortSignal, take?: AnswerReader['take']): Promise<Exchanged> {
     const done = this.#begin(wanted);
     try {
-      const { dispatcher, headers } = await this.#freshCredentials();
+      const { dispatcher, headers } = await this.#freshCredentials(signal);
       const { clock, timeoutMs } = this.#options;
       const request = { ...this.#place(wanted), headers: headersOf(wanted, headers), body: bodyOf(wanted) };
       const limits = { clock, timeoutMs, largestBytes: LARGEST_ANSWER, signal };
@@ -194,12 +195,13 @@ export class Transport {
     return { origin, path: prefix + path + asked, method: METHOD[verb] };
   }
 
-  async #freshCredentials(): Promise<Credentials> {
+  /** A credential plugin that hangs is no reason to wait for ever. */
+  async #freshCredentials(signal: AbortSignal): Promise<Credentials> {
     const now = this.#options.clock.monotonic();
     const held = this.#credentials;
     if (held !== undefined && now - held.readAt < CREDENTIALS_MS) return held;
     const https: RequestOptions = {};
-    await this.#config.applyToHTTPSOptions(https);
+    await abortable(this.#config.applyToHTTPSOptions(https), deadline(this.#options.timeoutMs, signal));
     const { ca, cert, key, servername } = https;
     const tls = JSON.stringify([ca, cert, key, servername].map(String));
     const current = this.#credentials;

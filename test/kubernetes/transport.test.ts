@@ -3,7 +3,10 @@ import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
+import { KubeConfig } from '@kubernetes/client-node';
 import { RemoteError } from '../../src/errors.ts';
+import { Transport } from '../../src/kubernetes/transport.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { failureOf } from '../controllers/world.ts';
 import { until } from '../support/crowd.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
@@ -203,6 +206,16 @@ describe('kubernetes/transport', () => {
         });
       });
     }
+
+    it('for a credential plugin', async () => {
+      const config = new KubeConfig();
+      config.loadFromFile(fixture.server.kubeconfig('hanging'));
+      config.applyToHTTPSOptions = () => new Promise(() => {});
+      const options = { clock: systemClock, timeoutMs: 50, connections: 1, onCall: () => {} };
+      const transport = new Transport(config, () => config, options);
+      expect(await remoteFailure(transport.call(GET, never))).to.include({ code: 'Unavailable' });
+      expect(await remoteFailure(transport.call(GET, AbortSignal.abort()))).to.include({ code: 'Unavailable' });
+    });
 
     it('and ends at once when it is aborted', async () => {
       const stop = new AbortController();
