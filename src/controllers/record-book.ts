@@ -233,13 +233,20 @@ export class RecordBook implements NodeRecords {
     for (const node of nodes) {
       const record = this.#ahead.get(node);
       if (record === undefined) continue;
-      changes[node] = formatRecord(record);
       const stored = this.#storedOf(node);
+      if (stored?.known === false) {
+        // Somebody has written it since: nothing is written over what cannot be read.
+        this.#ahead.delete(node);
+        this.#writer.written(node);
+        continue;
+      }
+      changes[node] = formatRecord(record);
       if (stored?.known === true && this.releases.isUsed(node, stored.value.release)) {
         Object.assign(changes, releaseChange(node, undefined));
       }
       written.set(node, record);
     }
+    if (written.size === 0) return true;
     try {
       signal.throwIfAborted();
       await maps.write(shard, changes, undefined, signal);

@@ -6,6 +6,7 @@ import type { Claim } from './token-claims.ts';
 const UNSEEN_MS = 3_600_000;
 
 export interface TokenUses {
+  /** As it is stored: what a token vouched for outlives it there. */
   readonly recordOf: (node: string) => NodeRecord | undefined;
   /** Uses of a token that has a number of them, by node. */
   readonly claims: ReadonlyMap<string, Claim>;

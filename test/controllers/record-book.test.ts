@@ -249,6 +249,18 @@ describe('controllers/record-book', () => {
     expect(book.isRecorded(issued(1))).to.equal(true);
   });
 
+  it('writes nothing over a record that became unreadable before its turn came', async () => {
+    book.saw(issued(1));
+    await clock.advance(4_000);
+    await state.write(shardOf(NODE), { [NODE]: '{' }, undefined, never);
+    state.show();
+    calls.made.length = 0;
+    await clock.advance(60_000);
+    expect(writes()).to.deep.equal([]);
+    expect(book.get(NODE)).to.include({ known: false });
+    expect(clock.timers).to.equal(0);
+  });
+
   it('takes nothing down of a certificate that somebody else asked for', () => {
     book.saw(issued(1, { requester: nodeUser('worker-2') }));
     expect(recordOf()).to.equal(undefined);
