@@ -2,8 +2,8 @@ import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher } from 'undici';
 import { messageOf, RemoteError } from '../errors.ts';
-import { type Clock, deadline } from '../runtime/clock.ts';
 import { abortable } from '../runtime/abortable.ts';
+import { type Clock, deadline } from '../runtime/clock.ts';
 import { Cohort } from '../runtime/cohort.ts';
 import {
   type AnswerReader,
@@ -132,10 +132,8 @@ export class Transport {
   /** The certificates that it shows in a handshake of its own, in DER. Throws RemoteError. */
   async serverCertificates(signal: AbortSignal): Promise<Buffer[]> {
     try {
-      const https: RequestOptions = {};
-      await this.#config.applyToHTTPSOptions(https);
-      const { ca, cert, key, servername } = https;
       const limit = deadline(this.#options.timeoutMs, signal);
+      const { ca, cert, key, servername } = await this.#access(limit);
       return await serverCertificates(new URL(this.#server), { ca, cert, key, servername }, limit);
     } catch (error) {
       throw new RemoteError('kubernetes', 'Unavailable', `handshake: ${messageOf(error)}`);
@@ -195,21 +193,25 @@ export class Transport {
     return { origin, path: prefix + path + asked, method: METHOD[verb] };
   }
 
-  /** A credential plugin that hangs is no reason to wait for ever. */
   async #freshCredentials(signal: AbortSignal): Promise<Credentials> {
     const now = this.#options.clock.monotonic();
     const held = this.#credentials;
     if (held !== undefined && now - held.readAt < CREDENTIALS_MS) return held;
-    const https: RequestOptions = {};
-    await abortable(this.#config.applyToHTTPSOptions(https), deadline(this.#options.timeoutMs, signal));
-    const { ca, cert, key, servername } = https;
+    const { ca, cert, key, servername, headers } = await this.#access(deadline(this.#options.timeoutMs, signal));
     const tls = JSON.stringify([ca, cert, key, servername].map(String));
     const current = this.#credentials;
     const dispatcher = current?.tls === tls ? current.dispatcher : this.#agent({ ca, cert, key, servername });
     // Calls under way on the old connections come to their end; close() waits for them.
     if (current !== undefined && current.dispatcher !== dispatcher) void current.dispatcher.close().catch(() => {});
-    this.#credentials = { headers: plainHeaders(https.headers), dispatcher, tls, readAt: now };
+    this.#credentials = { headers: plainHeaders(headers), dispatcher, tls, readAt: now };
     return this.#credentials;
+  }
+
+  /** What the kubeconfig has for a call, by `limit` at the latest: a credential plugin may hang. */
+  async #access(limit: AbortSignal): Promise<RequestOptions> {
+    const https: RequestOptions = {};
+    await abortable(this.#config.applyToHTTPSOptions(https), limit);
+    return https;
   }
 
   #expireCredentials(): void {

@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { KubeConfig } from '@kubernetes/client-node';
 import { RemoteError } from '../../src/errors.ts';
 import { Transport } from '../../src/kubernetes/transport.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -215,6 +215,7 @@ describe('kubernetes/transport', () => {
       const transport = new Transport(config, () => config, options);
       expect(await remoteFailure(transport.call(GET, never))).to.include({ code: 'Unavailable' });
       expect(await remoteFailure(transport.call(GET, AbortSignal.abort()))).to.include({ code: 'Unavailable' });
+      expect(await remoteFailure(transport.serverCertificates(never))).to.include({ code: 'Unavailable' });
     });
 
     it('and ends at once when it is aborted', async () => {
