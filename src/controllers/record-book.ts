@@ -87,7 +87,7 @@ export class RecordBook implements NodeRecords {
   }
 
   /** What outlives this process: the record as it is stored, without what is not written yet. */
-  written(node: string): NodeRecord | undefined {
+  asStored(node: string): NodeRecord | undefined {
     const stored = this.#storedOf(node);
     return stored?.known === true ? stored.value : undefined;
   }

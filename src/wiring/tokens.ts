@@ -43,8 +43,7 @@ export function tokenSide(
       // What is not known to be used is not.
       if (!records.fresh()) return false;
       return isSpent(token, {
-        // What the token vouched for is in the record of its node before it goes.
-        recordOf: (node) => records.written(node),
+        recordOf: (node) => records.asStored(node),
         claims: claims.claimsOf(token.id),
         now: clock.now(),
       });

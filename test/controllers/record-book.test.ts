@@ -144,14 +144,14 @@ describe('controllers/record-book', () => {
 
   it('says what outlives it: a record as it is stored', async () => {
     book.saw(issued(1));
-    expect(book.written(NODE)).to.equal(undefined);
+    expect(book.asStored(NODE)).to.equal(undefined);
     await clock.advance(5_000);
     state.show();
     book.saw(seenWith(1));
-    expect([book.written(NODE)?.token?.seenAt, recordOf()?.token?.seenAt]).to.deep.equal([undefined, clock.now()]);
+    expect([book.asStored(NODE)?.token?.seenAt, recordOf()?.token?.seenAt]).to.deep.equal([undefined, clock.now()]);
     await clock.advance(5_000);
     state.show();
-    expect(book.written(NODE)?.token?.seenAt).to.equal(clock.now() - 5_000);
+    expect(book.asStored(NODE)?.token?.seenAt).to.equal(clock.now() - 5_000);
   });
 
   it('needs the CSR as a journal until the watch shows the record', async () => {
