@@ -36,6 +36,9 @@ export interface Goal {
 /** Those that a case is about. */
 export type Who = Readonly<Partial<Record<Role, Contestant>>>;
 
+/** One of them. */
+export type Entrant = readonly [role: Role, contestant: Contestant];
+
 interface Described {
   readonly name: string;
   readonly about: string;
@@ -55,11 +58,9 @@ export interface CaseOfOne extends Described {
 
 /** Contestants take turns of seconds: for differences smaller than what the machine does from one minute to the next. */
 export interface CaseOfTurns extends Described {
-  readonly runInTurns: RunInTurns;
+  /** Given in the order in which they are to begin. Leaves the cluster likewise. */
+  readonly runInTurns: (context: BenchContext, who: readonly Entrant[]) => Promise<FiguresOf>;
 }
-
-/** Given in the order in which they are to begin. Leaves the cluster likewise. */
-export type RunInTurns = (context: BenchContext, who: ReadonlyMap<Role, Contestant>) => Promise<FiguresOf>;
 
 export type Case = CaseOfOne | CaseOfTurns;
 

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nodeNames } from '../../test/support/crowd.ts';
-import type { BenchContext, Case, Figures, FiguresOf, Role, Who } from './case.ts';
+import type { BenchContext, Case, Entrant, Figures, FiguresOf, Role } from './case.ts';
 import { cleaning } from './cases/cleaner.ts';
 import { drains } from './cases/drain.ts';
 import { idle } from './cases/idle.ts';
@@ -92,42 +92,44 @@ async function main(): Promise<void> {
   process.stdout.write(`machine: ${cpus().length} cores, shared with etcd, kube-apiserver and the load\n`);
 }
 
-/** The other way round in every second round; the one as shipped has one, at the end. */
+/** Contestants come in their order, the other way round in every second round; the one as shipped has one, at the end. */
 async function runCase(chosen: Case, all: Contestants, context: BenchContext): Promise<Result> {
   const who = chosen.who(all);
+  const wanted = (roles: readonly Role[]): Entrant[] =>
+    roles.flatMap((role) => {
+      const contestant = who[role];
+      return contestant === undefined || flags.who?.includes(role) === false ? [] : [[role, contestant]];
+    });
   const rounds: Partial<Record<Role, Figures[]>> = {};
-  const isWanted = (role: Role): boolean => who[role] !== undefined && (flags.who?.includes(role) ?? true);
-  const measure = async (roles: readonly Role[]): Promise<void> => {
+  const measure = async (these: readonly Entrant[]): Promise<void> => {
     const began = performance.now();
-    const found = await run(chosen, context, roles, who).catch((error: unknown): FiguresOf => {
+    const found = await run(chosen, context, these).catch((error: unknown): FiguresOf => {
       // What other cases found is not lost by it.
-      context.write(`${chosen.name}: ${roles.join(' and ')}: ${String(error)}`);
+      context.write(`${chosen.name}: ${these.map(([, { name }]) => name).join(', ')}: ${String(error)}`);
       process.exitCode = 1;
       return {};
     });
-    for (const role of roles) {
+    for (const [role, { name }] of these) {
       const figures = found[role] ?? {};
-      const text = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
-      context.write(`${chosen.name}: ${who[role]?.name}: ${text.join(', ')}; ${seconds(performance.now() - began)} s`);
+      const text = Object.entries(figures).map(([figure, value]) => `${figure} ${value.toFixed(2)}`);
+      context.write(`${chosen.name}: ${name}: ${text.join(', ')}; ${seconds(performance.now() - began)} s`);
       rounds[role] = [...(rounds[role] ?? []), figures];
     }
     await clean(context.stage, context.load);
   };
   const count = Number(flags.rounds ?? Math.max(flags.full ? 3 : 1, chosen.rounds));
   for (let round = 1; round <= count; round += 1) {
-    const order = (round % 2 === 1 ? ROLES : ROLES.toReversed()).filter(isWanted);
-    const groups = 'runInTurns' in chosen ? [order] : order.map((role) => [role]);
-    for (const roles of groups) await measure(roles);
+    const order = wanted(round % 2 === 1 ? ROLES : ROLES.toReversed());
+    for (const these of 'runInTurns' in chosen ? [order] : order.map((each) => [each])) await measure(these);
   }
-  if (isWanted('shipped')) await measure(['shipped']);
+  for (const shipped of wanted(['shipped'])) await measure([shipped]);
   return { case: chosen, rounds };
 }
 
-async function run(chosen: Case, context: BenchContext, roles: readonly Role[], who: Who): Promise<FiguresOf> {
-  const these = roles.flatMap((role) => (who[role] === undefined ? [] : [[role, who[role]] as const]));
-  if ('runInTurns' in chosen) return chosen.runInTurns(context, new Map(these));
+async function run(chosen: Case, context: BenchContext, who: readonly Entrant[]): Promise<FiguresOf> {
+  if ('runInTurns' in chosen) return chosen.runInTurns(context, who);
   const found: Partial<Record<Role, Figures>> = {};
-  for (const [role, contestant] of these) found[role] = await chosen.run(context, contestant, role);
+  for (const [role, contestant] of who) found[role] = await chosen.run(context, contestant, role);
   return found;
 }
 

@@ -1,6 +1,6 @@
 import { nodeNames } from '../../../test/support/crowd.ts';
 import { residentBytes } from '../../servers/service.ts';
-import type { BenchContext, CaseOfOne, FigureOf, Figures, Goal, Role } from '../case.ts';
+import type { BenchContext, CaseOfOne, FigureOf, Figures, Goal, Role, Who } from '../case.ts';
 import type { Contestant, Contestants } from '../contestants.ts';
 import type { Kind } from '../load-calls.ts';
 import { addNodes, cpuOf } from '../surroundings.ts';
@@ -33,7 +33,7 @@ interface Drain {
   readonly kind: Kind;
   readonly about: string;
   readonly goals?: readonly Goal[];
-  readonly who: (all: Contestants) => Partial<Record<Role, Contestant>>;
+  readonly who: (all: Contestants) => Who;
 }
 
 function drain({ name, kind, about, goals = GOALS, who }: Drain): CaseOfOne {

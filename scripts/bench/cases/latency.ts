@@ -1,6 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeNames } from '../../../test/support/crowd.ts';
-import { type BenchContext, type Case, type Figures, type FiguresOf, median, quantile, type Role } from '../case.ts';
+import {
+  type BenchContext,
+  type Case,
+  type Entrant,
+  type Figures,
+  type FiguresOf,
+  median,
+  quantile,
+  type Role,
+} from '../case.ts';
 import type { Contestant, Contestants, Running } from '../contestants.ts';
 import type { Load } from '../load.ts';
 import type { Kind, Waited } from '../load-calls.ts';
@@ -65,10 +74,7 @@ const atRest: Case = {
   runInTurns: restInTurns,
 };
 
-async function restInTurns(
-  { stage, load, scale }: BenchContext,
-  who: ReadonlyMap<Role, Contestant>,
-): Promise<FiguresOf> {
+async function restInTurns({ stage, load, scale }: BenchContext, who: readonly Entrant[]): Promise<FiguresOf> {
   const all: { role: Role; running: Running; waited: number[] }[] = [];
   try {
     for (const [role, contestant] of who) {
@@ -84,16 +90,15 @@ async function restInTurns(
         running.resume();
         await sleep(SETTLE_MS);
         await load.oneByOne('pool', nodeNames(`${role}${turn}`, IN_TURN), PATIENCE_MS, APART_MS);
-        const waits = waitsOf(IN_TURN, await load.waited('pool'));
-        if (turn > 0) waited.push(...waits.slice(UNCOUNTED));
+        if (turn > 0) waited.push(...waitsOf(IN_TURN, await load.waited('pool')).slice(UNCOUNTED));
         await load.forget();
         running.pause();
       }
     }
-    const figures = (waits: number[]): Figures => ({
-      p50: median(waits),
-      p90: quantile(waits, 0.9),
-      p99: quantile(waits, 0.99),
+    const figures = (waited: readonly number[]): Figures => ({
+      p50: median(waited),
+      p90: quantile(waited, 0.9),
+      p99: quantile(waited, 0.99),
     });
     return Object.fromEntries(all.map(({ role, waited }) => [role, figures(waited)]));
   } finally {
