@@ -26,8 +26,8 @@ export interface Stage {
   apiServerCpu(): number;
   /** Calls that kube-apiserver has answered for access reviews, CSRs and Events; watches not counted. */
   apiCalls(): Promise<number>;
-  /** Puts objects into etcd as they are, past the API server: many, and as old as they say. */
-  store(objects: Iterable<readonly [key: string, object: object]>): Promise<void>;
+  /** Puts objects into etcd past the API server, as it would: many, and as old as they say. */
+  store(objects: Iterable<readonly [key: string, value: Buffer]>): Promise<void>;
   /** Removes every CSR, and what the service remembers of nodes. */
   clear(): Promise<void>;
   stop(): Promise<void>;
@@ -97,7 +97,7 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const MOST_PUTS = 100;
 const BETWEEN_PUTS_MS = 20;
 
-async function store(etcd: HttpsClient, objects: Iterable<readonly [string, object]>): Promise<void> {
+async function store(etcd: HttpsClient, objects: Iterable<readonly [string, Buffer]>): Promise<void> {
   let puts: object[] = [];
   const send = async (): Promise<void> => {
     if (puts.length > 0) await etcd.must('POST', '/v3/kv/txn', { success: puts });
@@ -105,8 +105,8 @@ async function store(etcd: HttpsClient, objects: Iterable<readonly [string, obje
     // The API server ends watches that are too slow for what comes.
     await sleep(BETWEEN_PUTS_MS);
   };
-  for (const [key, object] of objects) {
-    puts.push({ request_put: { key: base64(`/registry/${key}`), value: base64(JSON.stringify(object)) } });
+  for (const [key, value] of objects) {
+    puts.push({ request_put: { key: base64(`/registry/${key}`), value: value.toString('base64') } });
     if (puts.length === MOST_PUTS) await send();
   }
   await send();

@@ -6,6 +6,7 @@ import type { ControlPlane } from '../servers/control-plane.ts';
 import { STORED } from './following.ts';
 import { certifier } from './identities.ts';
 import { cpuSeconds } from './stage.ts';
+import { message, stored } from './storage-format.ts';
 
 const AT_ONCE = 16;
 
@@ -44,35 +45,40 @@ export function* issuedCsrs(
   ca: ControlPlane['ca'],
   count: number,
   ageMs: number,
-): Generator<readonly [key: string, csr: object]> {
+): Generator<readonly [key: string, value: Buffer]> {
   const certificate = certifier(ca);
   const now = Date.now();
   for (let index = 0; index < count; index += 1) {
     const round = ORDER[Math.floor(index / NODES) % ORDER.length] ?? 0;
     const at = now - ageMs - round * RENEWED_AFTER_MS;
-    const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
     const node = `old-${index % NODES}`;
     const name = `${STORED}${index}`;
-    const username = `system:node:${node}`;
-    const condition = { type: 'Approved', status: 'True', reason: 'AutoApproved', message: 'auto-approved' };
-    yield [
-      `certificatesigningrequests/${name}`,
-      {
-        apiVersion: 'certificates.k8s.io/v1',
-        kind: 'CertificateSigningRequest',
-        metadata: { name, uid: crypto.randomUUID(), creationTimestamp: time },
-        spec: {
-          request: Buffer.from(buildCsrPem({ commonName: username })).toString('base64'),
-          signerName: CLIENT_SIGNER,
-          usages: ['digital signature', 'client auth'],
-          username,
-          groups: ['system:nodes', 'system:authenticated'],
-        },
-        status: {
-          conditions: [{ ...condition, lastUpdateTime: time, lastTransitionTime: time }],
-          certificate: Buffer.from(certificate(node, at)).toString('base64'),
-        },
-      },
-    ];
+    yield [`certificatesigningrequests/${name}`, issuedCsr(name, node, at, certificate(node, at))];
   }
+}
+
+/** The numbers are those of generated.proto in k8s.io/api/certificates/v1 and k8s.io/apimachinery/pkg/apis/meta/v1. */
+function issuedCsr(name: string, node: string, at: number, certificate: string): Buffer {
+  const username = `system:node:${node}`;
+  const time = message([1, Math.floor(at / 1_000)]);
+  const metadata = message([1, name], [5, crypto.randomUUID()], [8, time]);
+  const spec = message(
+    [1, buildCsrPem({ commonName: username })],
+    [2, username],
+    [4, 'system:nodes'],
+    [4, 'system:authenticated'],
+    [5, 'digital signature'],
+    [5, 'client auth'],
+    [7, CLIENT_SIGNER],
+  );
+  const approved = message(
+    [1, 'Approved'],
+    [2, 'AutoApproved'],
+    [3, 'auto-approved'],
+    [4, time],
+    [5, time],
+    [6, 'True'],
+  );
+  const csr = message([1, metadata], [2, spec], [3, message([1, approved], [2, certificate])]);
+  return stored('certificates.k8s.io/v1', 'CertificateSigningRequest', csr);
 }
