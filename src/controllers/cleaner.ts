@@ -14,8 +14,10 @@ export interface CleanerOptions {
   /** An issued CSR is the journal of the node's record until that is written (DESIGN D16). */
   readonly isRecorded: (csr: Csr) => boolean;
   readonly concurrency: number;
-  /** Deletions that begin in a second at most: signing goes on beside them. */
+  /** Deletions that begin in a second at most. */
   readonly perSecond: number;
+  /** Whether any CSR is being decided on or signed: a node waits for that, and nobody for a deletion. */
+  readonly isSigning: () => boolean;
   /** Names what would go, and deletes nothing. */
   readonly dryRun: boolean;
   readonly clock: Clock;
@@ -23,7 +25,11 @@ export interface CleanerOptions {
   readonly log: Log;
 }
 
-/** Deletes CSRs whose time is over, singly, each by uid and resourceVersion. */
+/** How long a deletion lets signing go first: certificates that never cease do not end the cleaning. */
+const MOST_YIELDED_MS = 25;
+const LOOK_AGAIN_MS = 2;
+
+/** Deletes CSRs whose time is over, singly, each by uid and resourceVersion, while nothing is being signed if it can. */
 export class Cleaner {
   readonly #options: CleanerOptions;
 
@@ -41,6 +47,7 @@ export class Cleaner {
     let isOver = false;
     const removeNext = async (): Promise<void> => {
       for (const { csr, retention } of due) {
+        if (!dryRun) await this.#letSigningGoFirst(signal);
         await rate.turn(signal);
         isOver ||= signal.aborted || !csrs.fresh();
         if (isOver) return;
@@ -81,6 +88,12 @@ export class Cleaner {
         csr.createdAt < (newest.get(pending.groupOf(csr)) ?? 0) || pending.issuedAfter(pending.view(csr)) !== undefined,
     );
     return new Set(superseded);
+  }
+
+  async #letSigningGoFirst(signal: AbortSignal): Promise<void> {
+    const { clock, isSigning } = this.#options;
+    const until = clock.monotonic() + MOST_YIELDED_MS;
+    while (isSigning() && !signal.aborted && clock.monotonic() < until) await clock.sleep(LOOK_AGAIN_MS, signal);
   }
 
   async #remove(csr: Csr, retention: Retention, signal: AbortSignal): Promise<boolean> {

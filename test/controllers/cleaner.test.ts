@@ -123,6 +123,37 @@ describe('controllers/cleaner', () => {
     expect(await sweep).to.equal(100);
   });
 
+  it('lets what is being signed go first', async () => {
+    await haveDenied(10);
+    world.isSigning = true;
+    const sweep = world.cleaner.sweep(never);
+    await world.clock.advance(20);
+    expect(removed()).to.deep.equal([]);
+    world.isSigning = false;
+    await world.clock.advance(2);
+    expect(await sweep).to.equal(10);
+  });
+
+  it('goes on at forty a second for each at work while signing never ceases', async () => {
+    await haveDenied(1_000);
+    world.isSigning = true;
+    const stop = new AbortController();
+    const sweep = world.cleaner.sweep(stop.signal);
+    await world.clock.advance(1_000);
+    stop.abort();
+    expect(await sweep).to.be.within(4 * 36, 4 * 40);
+  });
+
+  it('ends at once when it is stopped while it lets signing go first', async () => {
+    await haveDenied(10);
+    world.isSigning = true;
+    const stop = new AbortController();
+    const sweep = world.cleaner.sweep(stop.signal);
+    await world.clock.advance(5);
+    stop.abort();
+    expect(await sweep).to.equal(0);
+  });
+
   it('ends a pass at once when it is stopped', async () => {
     world = await World.make({ perSecond: 10 });
     await haveDenied(100);

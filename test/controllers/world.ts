@@ -108,6 +108,8 @@ export class World {
   readonly authorityPem: string;
   /** Whether a use of the token is left for who asks. */
   claimed: Claimed = 'claimed';
+  /** Whether something is being decided on or signed, for the cleaner. */
+  isSigning = false;
   /** How often the signer said that its backend is back. */
   recovered = 0;
   onEarlyEnd: 'shorten' | 'refuse' = 'shorten';
@@ -183,6 +185,7 @@ export class World {
       windows: WINDOWS,
       concurrency: 4,
       perSecond: options.perSecond ?? Number.POSITIVE_INFINITY,
+      isSigning: () => this.isSigning,
       dryRun: options.dryRun ?? false,
     });
     const settle = (csr: Csr): void => {
