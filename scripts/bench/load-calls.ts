@@ -17,6 +17,8 @@ export interface LoadCalls {
   oneByOne(kind: Kind, nodes: readonly string[], mostMs: number, apartMs?: number): Promise<void>;
   /** So many a second, whatever becomes of them. */
   pace(kind: Kind, nodes: readonly string[], perSecond: number): Promise<void>;
+  /** The same for names with this prefix, until so many stored CSRs are gone or `mostMs` are over. */
+  paceUntilGone(kind: Kind, prefix: string, perSecond: number, count: number, mostMs: number): Promise<void>;
   /** So many a second, all by and for one node. */
   flood(node: string, count: number, perSecond: number): Promise<void>;
   /** All at once: with a pool's token, then for a serving certificate as what the first certificate makes of each. */

@@ -44,6 +44,7 @@ export async function startLoad(settings: LoadSettings): Promise<Load> {
     make: of('make'),
     oneByOne: of('oneByOne'),
     pace: of('pace'),
+    paceUntilGone: of('paceUntilGone'),
     flood: of('flood'),
     join: of('join'),
     issued: of('issued'),

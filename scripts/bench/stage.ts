@@ -1,19 +1,19 @@
 /** The servers that all contestants of one bench run against, and what the processes on them cost. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CSRS } from '../../test/support/crowd.ts';
 import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
 import { findBinaries } from '../servers/binaries.ts';
 import { findGoProgram } from '../servers/go-program.ts';
-import { HttpsClient } from '../servers/https-client.ts';
+import type { HttpsClient } from '../servers/https-client.ts';
 import type { ServerProcess } from '../servers/process.ts';
 import { newSupervisor } from '../servers/servers.ts';
 import { sampleOf } from '../servers/service.ts';
 import { accountKubeconfig, applyManifests } from '../servers/service-account.ts';
 import type { Supervisor } from '../servers/supervisor.ts';
+import { etcdClient, removeAll, store } from './etcd.ts';
 
 export interface Stage {
   readonly supervisor: Supervisor;
@@ -43,7 +43,7 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
       etcd: binaries.etcd,
       kubeApiserver: binaries['kube-apiserver'],
     });
-    const etcd = etcdClient(supervisor.folder('etcd'), plane.etcdPort);
+    const etcd = etcdClient(plane);
     supervisor.onStop(() => etcd.close());
     return {
       supervisor,
@@ -65,8 +65,7 @@ export async function openStage(write: (line: string) => void): Promise<Stage> {
       store: (objects) => store(etcd, objects),
       clear: async () => {
         for (const prefix of ['certificatesigningrequests/', 'configmaps/kubelet-bootstrap/']) {
-          const [key, range_end] = [base64(`/registry/${prefix}`), base64(`/registry/${prefix.slice(0, -1)}0`)];
-          await etcd.must('POST', '/v3/kv/deleterange', { key, range_end });
+          await removeAll(etcd, prefix);
         }
         await untilGone(plane.admin);
       },
@@ -84,32 +83,6 @@ async function ownKubeconfig(plane: ControlPlane, binary: string): Promise<strin
     (await promisify(execFile)(binary, ['--kubeconfig', plane.adminKubeconfig, ...args])).stdout;
   await applyManifests(kubectl);
   return accountKubeconfig(plane, kubectl, 'service-account');
-}
-
-function etcdClient(dir: string, port: number): HttpsClient {
-  const file = (name: string): string => readFileSync(join(dir, name), 'utf8');
-  const [ca, certificate, key] = [file('ca.crt'), file('client.crt'), file('client.key')];
-  return new HttpsClient({ server: `https://127.0.0.1:${port}`, ca, certificate, key });
-}
-
-const base64 = (text: string): string => Buffer.from(text).toString('base64');
-/** etcd takes no larger transactions. */
-const MOST_PUTS = 100;
-const BETWEEN_PUTS_MS = 20;
-
-async function store(etcd: HttpsClient, objects: Iterable<readonly [string, Buffer]>): Promise<void> {
-  let puts: object[] = [];
-  const send = async (): Promise<void> => {
-    if (puts.length > 0) await etcd.must('POST', '/v3/kv/txn', { success: puts });
-    puts = [];
-    // The API server ends watches that are too slow for what comes.
-    await sleep(BETWEEN_PUTS_MS);
-  };
-  for (const [key, value] of objects) {
-    puts.push({ request_put: { key: base64(`/registry/${key}`), value: value.toString('base64') } });
-    if (puts.length === MOST_PUTS) await send();
-  }
-  await send();
 }
 
 /** The API server lists from what its watch on etcd has told it. */

@@ -26,6 +26,8 @@ export interface ControlPlane {
   readonly server: string;
   readonly port: number;
   readonly etcdPort: number;
+  /** With its `ca.crt`, and `client.crt` and `client.key` for a client of it. */
+  readonly etcdDir: string;
   /** The cluster CA: clients are trusted by it, the API server's certificate comes from it, the service signs with it. */
   readonly ca: LocalCa;
   readonly caFile: string;
@@ -111,6 +113,7 @@ export async function startControlPlane(supervisor: Supervisor, options: Control
     server,
     port,
     etcdPort: etcd.port,
+    etcdDir: etcd.dir,
     ca,
     caFile,
     caKeyFile: join(pki, 'ca.key'),

@@ -251,7 +251,12 @@ export const configSchema = z.strictObject({
   cleaner: z
     .strictObject({
       concurrency: concurrency.default(4).describe('Deletions at the same time; more where the API server is far away'),
-      perSecond: z.int().min(1).max(10_000).default(600).describe('Deletions that begin in a second at most'),
+      perSecond: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(600)
+        .describe('Deletions that begin in a second at most; 40 while this process decides or signs without a pause'),
       interval: duration(1_000, HOUR).default(MINUTE).describe('Between two passes'),
       dryRun: z.boolean().default(false).describe('Only log what would be removed'),
       allSigners: z.boolean().default(false).describe('Clean the CSRs of every signer, not just the kubelets'),

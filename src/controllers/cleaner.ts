@@ -4,6 +4,7 @@ import { type Retention, type RetentionWindows, retentionOf } from '../policy/re
 import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Rate } from '../runtime/rate.ts';
+import type { WorkQueue } from '../runtime/work-queue.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 export interface CleanerOptions {
@@ -16,8 +17,8 @@ export interface CleanerOptions {
   readonly concurrency: number;
   /** Deletions that begin in a second at most. */
   readonly perSecond: number;
-  /** Whether any CSR is being decided on or signed: a node waits for that, and nobody for a deletion. */
-  readonly isSigning: () => boolean;
+  /** What decides and signs: a node may wait for what they have in hand, and nobody for a deletion. */
+  readonly goFirst: readonly Pick<WorkQueue, 'inFlight'>[];
   /** Names what would go, and deletes nothing. */
   readonly dryRun: boolean;
   readonly clock: Clock;
@@ -25,11 +26,11 @@ export interface CleanerOptions {
   readonly log: Log;
 }
 
-/** How long a deletion lets signing go first: certificates that never cease do not end the cleaning. */
+/** How long the next deletion lets others go first: requests that never cease do not end the cleaning. */
 const MOST_YIELDED_MS = 25;
 const LOOK_AGAIN_MS = 1;
 
-/** Deletes CSRs whose time is over, singly, each by uid and resourceVersion, while nothing is being signed if it can. */
+/** Deletes CSRs whose time is over, singly, each by uid and resourceVersion, when nothing else is in hand if it can. */
 export class Cleaner {
   readonly #options: CleanerOptions;
 
@@ -41,14 +42,19 @@ export class Cleaner {
   async sweep(signal: AbortSignal): Promise<number> {
     const { csrs, concurrency, perSecond, dryRun, clock } = this.#options;
     if (!csrs.fresh()) return 0;
-    const rate = new Rate(clock, dryRun ? Number.POSITIVE_INFINITY : perSecond);
+    const rate = new Rate(clock, perSecond);
+    let line = Promise.resolve();
+    /** One after the other, however many are at work. */
+    const turn = (): Promise<void> => {
+      line = line.then(() => rate.turn(signal)).then(() => this.#letOthersGoFirst(signal));
+      return line;
+    };
     const due = this.due().values();
     let removed = 0;
     let isOver = false;
     const removeNext = async (): Promise<void> => {
       for (const { csr, retention } of due) {
-        if (!dryRun) await this.#letSigningGoFirst(signal);
-        await rate.turn(signal);
+        if (!dryRun) await turn();
         isOver ||= signal.aborted || !csrs.fresh();
         if (isOver) return;
         if (await this.#remove(csr, retention, signal)) removed += 1;
@@ -90,10 +96,11 @@ export class Cleaner {
     return new Set(superseded);
   }
 
-  async #letSigningGoFirst(signal: AbortSignal): Promise<void> {
-    const { clock, isSigning } = this.#options;
+  async #letOthersGoFirst(signal: AbortSignal): Promise<void> {
+    const { clock, goFirst } = this.#options;
     const until = clock.monotonic() + MOST_YIELDED_MS;
-    while (isSigning() && !signal.aborted && clock.monotonic() < until) await clock.sleep(LOOK_AGAIN_MS, signal);
+    const isBusy = (): boolean => goFirst.some(({ inFlight }) => inFlight > 0);
+    while (isBusy() && !signal.aborted && clock.monotonic() < until) await clock.sleep(LOOK_AGAIN_MS, signal);
   }
 
   async #remove(csr: Csr, retention: Retention, signal: AbortSignal): Promise<boolean> {
@@ -109,8 +116,9 @@ export class Cleaner {
       log.info(fields, 'CSR removed');
       return true;
     } catch (error) {
-      // Gone, or changed since: the next pass judges it afresh.
-      if (!isRemote(error, 'NotFound', 'Conflict')) log.warn({ ...fields, error: messageOf(error) }, 'CSR not removed');
+      // Gone, or changed since, or let go of: the next pass judges it afresh.
+      if (!isRemote(error, 'NotFound', 'Conflict') && !signal.aborted)
+        log.warn({ ...fields, error: messageOf(error) }, 'CSR not removed');
       return false;
     }
   }

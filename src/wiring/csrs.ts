@@ -232,7 +232,7 @@ export function csrSide(
   const cleaner = new Cleaner({
     ...shared,
     ...config.cleaner,
-    isSigning: () => approving.queue.inFlight + signing.queue.inFlight > 0,
+    goFirst: [approving.queue, signing.queue],
     isRecorded: (csr) => state.records.isRecorded(csr),
     windows: config.cleaner.retention,
     dryRun: config.cleaner.dryRun || observes,

@@ -125,33 +125,86 @@ describe('controllers/cleaner', () => {
 
   it('lets what is being signed go first', async () => {
     await haveDenied(10);
-    world.isSigning = true;
+    world.signing.inFlight = 1;
     const sweep = world.cleaner.sweep(never);
     await world.clock.advance(20);
     expect(removed()).to.deep.equal([]);
-    world.isSigning = false;
-    await world.clock.advance(2);
+    world.signing.inFlight = 0;
+    await world.clock.advance(1);
     expect(await sweep).to.equal(10);
   });
 
-  it('goes on at forty a second for each at work while signing never ceases', async () => {
-    await haveDenied(1_000);
-    world.isSigning = true;
+  it('goes on at forty a second while signing never ceases', async () => {
+    await haveDenied(100);
+    world.signing.inFlight = 16;
     const stop = new AbortController();
     const sweep = world.cleaner.sweep(stop.signal);
     await world.clock.advance(1_000);
     stop.abort();
-    expect(await sweep).to.be.within(4 * 36, 4 * 40);
+    expect(await sweep).to.equal(40);
   });
 
-  it('ends at once when it is stopped while it lets signing go first', async () => {
+  it('begins no more in a second than it may after it has let others go first', async () => {
+    world = await World.make({ perSecond: 10 });
+    await haveDenied(100);
+    world.signing.inFlight = 1;
+    const sweep = world.cleaner.sweep(never);
+    await world.clock.advance(1_000);
+    expect(removed().length).to.be.within(9, 10);
+    world.signing.inFlight = 0;
+    const before = removed().length;
+    await world.clock.advance(1_000);
+    expect(removed().length - before).to.be.within(10, 11);
+    await world.clock.advance(10_000);
+    expect(await sweep).to.equal(100);
+  });
+
+  it('looks for what goes first when its turn has come, not before', async () => {
+    world = await World.make({ perSecond: 10 });
+    await haveDenied(2);
+    const sweep = world.cleaner.sweep(never);
+    await world.clock.advance(40);
+    world.signing.inFlight = 1;
+    await world.clock.advance(60);
+    expect(removed()).to.have.length(1);
+    world.signing.inFlight = 0;
+    await world.clock.advance(1);
+    expect(await sweep).to.equal(2);
+  });
+
+  it('ends at once when it is stopped, or its copy grows old, while it lets others go first', async () => {
     await haveDenied(10);
-    world.isSigning = true;
+    world.signing.inFlight = 1;
     const stop = new AbortController();
-    const sweep = world.cleaner.sweep(stop.signal);
+    const stopped = world.cleaner.sweep(stop.signal);
     await world.clock.advance(5);
     stop.abort();
-    expect(await sweep).to.equal(0);
+    expect(await stopped).to.equal(0);
+    const old = world.cleaner.sweep(never);
+    await world.clock.advance(5);
+    world.csrs.view.isFresh = false;
+    await world.clock.advance(100);
+    expect(await old).to.equal(0);
+    expect(removed()).to.deep.equal([]);
+  });
+
+  it('keeps nobody waiting in a dry run', async () => {
+    world = await World.make({ dryRun: true, perSecond: 1 });
+    await haveDenied(10);
+    world.signing.inFlight = 1;
+    expect(await world.cleaner.sweep(never)).to.equal(0);
+    expect(world.reports.lines.filter((line) => line.includes('dry run'))).to.have.length(10);
+  });
+
+  it('does not warn of what it lets go of at its stop', async () => {
+    await haveDenied(1);
+    const stop = new AbortController();
+    world.csrs.remove = () => {
+      stop.abort();
+      return Promise.reject(new Error('let go of'));
+    };
+    expect(await world.cleaner.sweep(stop.signal)).to.equal(0);
+    expect(world.reports.lines.filter((line) => line.startsWith('warn'))).to.deep.equal([]);
   });
 
   it('ends a pass at once when it is stopped', async () => {

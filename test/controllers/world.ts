@@ -108,8 +108,8 @@ export class World {
   readonly authorityPem: string;
   /** Whether a use of the token is left for who asks. */
   claimed: Claimed = 'claimed';
-  /** Whether something is being decided on or signed, for the cleaner. */
-  isSigning = false;
+  /** How many CSRs the signer has in hand, for the cleaner. */
+  readonly signing = { inFlight: 0 };
   /** How often the signer said that its backend is back. */
   recovered = 0;
   onEarlyEnd: 'shorten' | 'refuse' = 'shorten';
@@ -185,7 +185,7 @@ export class World {
       windows: WINDOWS,
       concurrency: 4,
       perSecond: options.perSecond ?? Number.POSITIVE_INFINITY,
-      isSigning: () => this.isSigning,
+      goFirst: [{ inFlight: 0 }, this.signing],
       dryRun: options.dryRun ?? false,
     });
     const settle = (csr: Csr): void => {
