@@ -85,6 +85,8 @@ export class Approver {
     }
     if (verdict.kind === 'approve') return this.#approve(request, decision, verdict, signal);
     if (verdict.kind === 'wait') {
+      // `forget` was told of it, and will not be again.
+      if (!this.#isShownPending(request.csr)) return undefined;
       this.#reportWaiting(request, decision, verdict);
       return verdict.violations.some(({ code }) => SOON_OTHERWISE.has(code)) ? SOON_MS : LOOK_AGAIN_MS;
     }
@@ -125,15 +127,20 @@ export class Approver {
     return this.#options.pending.view(csr);
   }
 
+  /** Whether the watch shows nothing yet of a decision, or of its end. */
+  #isShownPending(csr: Csr): boolean {
+    const shown = this.#options.csrs.get(csr.name);
+    return shown?.uid === csr.uid && stateOf(shown) === 'pending';
+  }
+
   /** Says what it would have done, and forgets a request that somebody else has settled. */
   #observe(request: RequestView, decision: Decision): void {
     const { verdict } = decision;
     const { uid, name } = request.csr;
     const key = `${verdict.kind} ${verdict.kind === 'approve' ? '' : describeViolations(verdict.violations)}`;
     const known = this.#reported.get(uid) === key;
-    const now = this.#options.csrs.get(name);
-    if (now?.uid !== uid || stateOf(now) !== 'pending') this.#captured.delete(name);
-    else this.#reported.set(uid, key);
+    if (this.#isShownPending(request.csr)) this.#reported.set(uid, key);
+    else this.#captured.delete(name);
     if (!known) this.#report(request, decision);
   }
 
@@ -151,8 +158,7 @@ export class Approver {
     try {
       const written = await writer.decide(csr, approves ? 'Approved' : 'Denied', reasonOf(verdict), message, signal);
       // Unless the watch was faster, and has shown it already.
-      const shown = this.#options.csrs.get(csr.name);
-      if (shown?.uid === csr.uid && stateOf(shown) === 'pending') this.#decided.add(csr.uid);
+      if (this.#isShownPending(csr)) this.#decided.add(csr.uid);
       // The node waits for the certificate, and nobody for the report.
       if (approves) onApproved(written);
       this.#report(request, decision);

@@ -172,6 +172,8 @@ export class Signer {
       log.warn({ ...decisionFields(request, decision) }, 'approved CSR failed');
       return undefined;
     }
+    // `forget` was told of it, and will not be again.
+    if (!this.#isShownWaiting(csr)) return undefined;
     if (this.#reported.get(csr.uid) !== message) {
       this.#reported.set(csr.uid, message);
       telemetry.withheld(csr.signerName, reason);

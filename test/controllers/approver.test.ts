@@ -221,6 +221,19 @@ describe('controllers/approver', () => {
       expect(await world.approver.reconcile(csr.name, never)).to.equal(undefined);
     });
 
+    for (const [what, happen] of [
+      ['went', (csr: Csr) => world.csrs.delete(csr.name)],
+      ['was decided by somebody else', (csr: Csr) => void world.approveByHand(csr, 'Denied')],
+    ] as const) {
+      it(`that what it would have left waiting ${what} meanwhile: nobody is told`, async () => {
+        const csr = world.addCsr();
+        world.access.granted.clear();
+        world.calls.before('review', () => happen(csr));
+        expect(await world.approver.reconcile(csr.name, never)).to.equal(undefined);
+        expect([world.reports.counted, world.reports.notices]).to.deep.equal([[], []]);
+      });
+    }
+
     it('that somebody else decided first', async () => {
       const csr = world.addCsr();
       world.calls.before('decide', () => void world.approveByHand(csr, 'Denied'));

@@ -351,6 +351,14 @@ describe('controllers/signer', () => {
       expect(world.reports.counted).to.deep.equal([]);
     });
 
+    it('that what it would have withheld went meanwhile: nobody is told', async () => {
+      world.access.granted.clear();
+      const csr = world.approveByHand(world.addCsr());
+      world.calls.before('review', () => world.csrs.delete(csr.name));
+      expect(await world.signer.reconcile(csr.name, never)).to.equal(undefined);
+      expect([world.reports.counted, world.reports.notices]).to.deep.equal([[], []]);
+    });
+
     it('that another signer was first', async () => {
       const csr = world.approveByHand(world.addCsr());
       world.calls.before('issue', () => void world.csrs.store({ ...csr, issued: true }));
