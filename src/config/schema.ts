@@ -250,7 +250,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   cleaner: z
     .strictObject({
-      concurrency: concurrency.default(4).describe('Deletions at the same time; more where the API server is far away'),
+      concurrency: concurrency.default(3).describe('Deletions at the same time; more where the API server is far away'),
       perSecond: z
         .int()
         .min(1)
