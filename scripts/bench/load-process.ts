@@ -46,15 +46,16 @@ function load(settings: LoadSettings, seen: Following): LoadCalls {
     await create(kind, node, by);
     await by.close();
   };
-  /** Calls `start` at its time for each while `goesOn`, and waits for all. */
+  /** Calls `start` at its time for each, while it `goesOn`, and waits for all. */
   const paced = async (
-    goesOn: (index: number) => boolean,
+    count: number,
     perSecond: number,
     start: (index: number) => Promise<void>,
+    goesOn = (): boolean => true,
   ): Promise<void> => {
     const from = performance.now();
     const started: Promise<void>[] = [];
-    for (let index = 0; goesOn(index); index += 1) {
+    for (let index = 0; index < count && goesOn(); index += 1) {
       const left = from + (index * 1_000) / perSecond - performance.now();
       if (left > 0) await wait(left);
       started.push(start(index));
@@ -75,24 +76,15 @@ function load(settings: LoadSettings, seen: Following): LoadCalls {
         if (!(await seen.until(() => seen.issuedAt.has(nameOf(kind, node)), endAt - performance.now()))) return;
       }
     },
-    pace: (kind, nodes, perSecond) =>
-      paced(
-        (index) => index < nodes.length,
-        perSecond,
-        (index) => createOne(kind, nodes[index] ?? ''),
-      ),
+    pace: (kind, nodes, perSecond) => paced(nodes.length, perSecond, (index) => createOne(kind, nodes[index] ?? '')),
     paceUntilGone: (kind, prefix, perSecond, count, mostMs) => {
       const endAt = performance.now() + mostMs;
       const goesOn = (): boolean => seen.gone.count < count && performance.now() < endAt;
-      return paced(goesOn, perSecond, (index) => createOne(kind, `${prefix}-${index}`));
+      return paced(Infinity, perSecond, (index) => createOne(kind, `${prefix}-${index}`), goesOn);
     },
     flood: async (node, count, perSecond) => {
       const by = identityOf('renewal', node);
-      await paced(
-        (index) => index < count,
-        perSecond,
-        (index) => create('renewal', node, by, `flood-${index}`),
-      );
+      await paced(count, perSecond, (index) => create('renewal', node, by, `flood-${index}`));
       await by.close();
     },
     join: async (nodes, mostMs) => {

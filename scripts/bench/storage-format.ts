@@ -1,4 +1,4 @@
-/** Objects as kube-apiserver keeps them in etcd: protobuf, which it reads several times faster than JSON. */
+/** Objects as kube-apiserver keeps them in etcd: protobuf, not the JSON that its clients read. */
 
 type Field = readonly [number: number, value: number | string | Buffer];
 

@@ -117,8 +117,8 @@ export class Cleaner {
       return true;
     } catch (error) {
       // Gone, or changed since, or let go of: the next pass judges it afresh.
-      if (!isRemote(error, 'NotFound', 'Conflict') && !signal.aborted)
-        log.warn({ ...fields, error: messageOf(error) }, 'CSR not removed');
+      const isOrdinary = signal.aborted || isRemote(error, 'NotFound', 'Conflict');
+      if (!isOrdinary) log.warn({ ...fields, error: messageOf(error) }, 'CSR not removed');
       return false;
     }
   }
