@@ -8,6 +8,7 @@ import { OpsServer } from './ops/server.ts';
 import type { CertificateSigner, Log } from './ports.ts';
 import { type Clock, deadline } from './runtime/clock.ts';
 import type { Controller } from './runtime/controller.ts';
+import { Foreground } from './runtime/foreground.ts';
 import type { Informer } from './runtime/informer.ts';
 import { type Part, startAll } from './runtime/lifecycle.ts';
 import type { TokenRecord } from './tokens/token-secret.ts';
@@ -90,7 +91,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     }),
   );
   const inForce: ConfigInForce = new ConfigInForce(config, { clock, log, metrics });
-  const context: Context = { ...options, metrics };
+  const context: Context = { ...options, foreground: new Foreground(clock), metrics };
   const observers = {
     onApiCall: metrics.apiCall.bind(metrics),
     onVaultCall: metrics.vaultCall.bind(metrics),

@@ -12,6 +12,7 @@ import {
 } from '../../src/nodes/record-format.ts';
 import type { StateMap } from '../../src/ports.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
+import { Foreground } from '../../src/runtime/foreground.ts';
 
 const NODES = 10_000;
 /** Uses of one pool token: every node has claimed one. */
@@ -99,6 +100,7 @@ const book = new RecordBook({
     remove: () => Promise.resolve(),
   },
   vouchedBy: () => undefined,
+  foreground: new Foreground(systemClock),
   clock: systemClock,
   random: Math.random,
   log: { debug: ignore, info: ignore, warn: ignore, error: ignore },

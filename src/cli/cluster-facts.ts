@@ -15,6 +15,7 @@ import type { Transport } from '../kubernetes/transport.ts';
 import type { Store } from '../ports.ts';
 import { addressSide } from '../wiring/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { Foreground } from '../runtime/foreground.ts';
 import { SILENT } from './servers.ts';
 
 /** The facts as they are now; nothing is written. Throws RemoteError for what cannot be read. */
@@ -28,7 +29,13 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
   const tokenStore = storeOf(tokens, ({ id }) => id);
   const shared = { stored: storeOf(stored, ({ name }) => name), maps, clock: systemClock };
   const vouchedBy = (id: string): readonly string[] | undefined => tokenStore.get(id)?.addresses;
-  const records = new RecordBook({ ...shared, vouchedBy, random: () => 0, log: SILENT });
+  const records = new RecordBook({
+    ...shared,
+    vouchedBy,
+    foreground: new Foreground(systemClock),
+    random: () => 0,
+    log: SILENT,
+  });
   records.loaded();
   const nodeStore = storeOf(nodes, ({ name }) => name);
   const context = { config, clock: systemClock, log: SILENT };

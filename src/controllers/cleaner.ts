@@ -3,8 +3,8 @@ import { waits } from '../policy/csr-state.ts';
 import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
 import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Foreground } from '../runtime/foreground.ts';
 import { Rate } from '../runtime/rate.ts';
-import type { WorkQueue } from '../runtime/work-queue.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 export interface CleanerOptions {
@@ -18,17 +18,13 @@ export interface CleanerOptions {
   /** Deletions that begin in a second at most. */
   readonly perSecond: number;
   /** What decides and signs: a node may wait for what they have in hand, and nobody for a deletion. */
-  readonly goFirst: readonly Pick<WorkQueue, 'inFlight'>[];
+  readonly foreground: Pick<Foreground, 'lull'>;
   /** Names what would go, and deletes nothing. */
   readonly dryRun: boolean;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly log: Log;
 }
-
-/** How long the next deletion lets others go first: requests that never cease do not end the cleaning. */
-const MOST_YIELDED_MS = 25;
-const LOOK_AGAIN_MS = 1;
 
 /** Deletes CSRs whose time is over, singly, each by uid and resourceVersion, when nothing else is in hand if it can. */
 export class Cleaner {
@@ -40,13 +36,13 @@ export class Cleaner {
 
   /** One pass. Failures of single deletions are logged and left to the next pass; one never stops the others. */
   async sweep(signal: AbortSignal): Promise<number> {
-    const { csrs, concurrency, perSecond, dryRun, clock } = this.#options;
+    const { csrs, concurrency, perSecond, foreground, dryRun, clock } = this.#options;
     if (!csrs.fresh()) return 0;
     const rate = new Rate(clock, perSecond);
     let line = Promise.resolve();
     /** One after the other, however many are at work. */
     const turn = (): Promise<void> => {
-      line = line.then(() => rate.turn(signal)).then(() => this.#letOthersGoFirst(signal));
+      line = line.then(() => rate.turn(signal)).then(() => foreground.lull(signal));
       return line;
     };
     const due = this.due().values();
@@ -94,13 +90,6 @@ export class Cleaner {
         csr.createdAt < (newest.get(pending.groupOf(csr)) ?? 0) || pending.issuedAfter(pending.view(csr)) !== undefined,
     );
     return new Set(superseded);
-  }
-
-  async #letOthersGoFirst(signal: AbortSignal): Promise<void> {
-    const { clock, goFirst } = this.#options;
-    const until = clock.monotonic() + MOST_YIELDED_MS;
-    const isBusy = (): boolean => goFirst.some(({ inFlight }) => inFlight > 0);
-    while (isBusy() && !signal.aborted && clock.monotonic() < until) await clock.sleep(LOOK_AGAIN_MS, signal);
   }
 
   async #remove(csr: Csr, retention: Retention, signal: AbortSignal): Promise<boolean> {

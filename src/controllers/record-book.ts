@@ -15,6 +15,7 @@ import {
   type Store,
 } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Foreground } from '../runtime/foreground.ts';
 import { AddressIndex, hasAddress } from './address-index.ts';
 import type { NodeRecords } from './fact-gatherer.ts';
 import { Releases } from './releases.ts';
@@ -26,6 +27,7 @@ export interface RecordBookOptions {
   readonly maps: StateMaps;
   /** Addresses that a token vouched for when it was issued; undefined when it is gone. */
   readonly vouchedBy: (tokenId: string) => readonly string[] | undefined;
+  readonly foreground: Pick<Foreground, 'lull'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -59,8 +61,8 @@ export class RecordBook implements NodeRecords {
   constructor(options: RecordBookOptions) {
     this.#options = options;
     this.releases = new Releases(options.clock);
-    const { clock, random } = options;
-    this.#writer = new ShardWriter({ write: this.#write.bind(this), clock, random });
+    const { foreground, clock, random } = options;
+    this.#writer = new ShardWriter({ write: this.#write.bind(this), foreground, clock, random });
   }
 
   /** To be called when the stored records were read completely for the first time. */

@@ -1,10 +1,13 @@
 import PQueue from 'p-queue';
 import { shardOf } from '../nodes/record-format.ts';
 import { backoff, type Clock } from '../runtime/clock.ts';
+import type { Foreground } from '../runtime/foreground.ts';
 
 export interface ShardWriterOptions {
   /** Writes what is known of these nodes, all of one shard, and answers whether it could. Never rejects. */
   readonly write: (shard: string, nodes: readonly string[], signal: AbortSignal) => Promise<boolean>;
+  /** A node may wait for what it has in hand, and nobody for a record. */
+  readonly foreground: Pick<Foreground, 'lull'>;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -26,8 +29,8 @@ const AT_ONCE_WHEN_STOPPING = 4;
 const MOST_SHARDS_KNOWN = 1_000;
 
 /**
- * When node records are written: those of a shard together, as one costs much the same as fifty, and the shards with rests
- * between them, as the node that comes just then waits for what is being written.
+ * When node records are written: those of a shard together, as one costs much the same as fifty, while no node comes if that
+ * can be, and the shards with rests between them, as the node that comes just then waits for what is being written.
  */
 export class ShardWriter {
   readonly #options: ShardWriterOptions;
@@ -36,7 +39,7 @@ export class ShardWriter {
   /** Of nodes that were asked for lately, and that several times a certificate. */
   readonly #shards = new Map<string, string>();
   #timer: (() => void) | undefined;
-  /** When the last change came, and the first that is not written. */
+  /** When the last change came, and the first of a walk that was not ended. */
   #changedAt = 0;
   #groupFrom = 0;
   #failures = 0;
@@ -108,27 +111,34 @@ export class ShardWriter {
     const { clock } = this.#options;
     this.#timer = clock.after(this.#dueAt() - clock.monotonic(), () => {
       this.#timer = undefined;
-      if (clock.monotonic() < this.#dueAt()) this.#plan();
-      else this.#walk = this.#walkOn();
+      if (this.#isDue()) this.#walk = this.#walkOn();
+      else this.#plan();
     });
   }
 
-  /** One shard after the other, each with what is known of it by then. */
+  #isDue(): boolean {
+    return this.#options.clock.monotonic() >= this.#dueAt();
+  }
+
+  /** One shard after the other, each with what is known of it by then. Where nodes come again, the rest waits with theirs. */
   async #walkOn(): Promise<void> {
-    const { clock, random } = this.#options;
+    const { foreground, clock, random } = this.#options;
     const { signal } = this.#stopping;
-    this.#groupFrom = clock.monotonic();
+    const began = clock.monotonic();
+    const left = new Set(this.#changed.keys());
     let failed = false;
     let inARow = 0;
-    const shards = [...this.#changed.keys()];
-    for (const shard of shards) {
-      if (signal.aborted || inARow >= MOST_FAILURES_IN_A_ROW) break;
+    for (const shard of left) {
+      await foreground.lull(signal);
+      if (signal.aborted || inARow >= MOST_FAILURES_IN_A_ROW || !this.#isDue()) break;
+      left.delete(shard);
       const from = clock.monotonic();
       const isWritten = await this.#write(shard);
       failed ||= !isWritten;
       inARow = isWritten ? 0 : inARow + 1;
       await clock.sleep(Math.min((clock.monotonic() - from) * REST_AFTER_WRITING, MOST_REST_MS), signal);
     }
+    if (left.size === 0) this.#groupFrom = began;
     this.#retryAt = clock.monotonic() + backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, random);
     this.#failures = failed ? this.#failures + 1 : 0;
     this.#walk = undefined;

@@ -3,12 +3,15 @@ import type { Metrics } from '../ops/metrics.ts';
 import type { Log } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Controller, type ControllerOptions } from '../runtime/controller.ts';
+import type { Foreground } from '../runtime/foreground.ts';
 import { Informer, type ListWatch } from '../runtime/informer.ts';
 import { isRemote, messageOf } from '../errors.ts';
 
 /** What every part of the service is made with. */
 export interface Context {
   readonly config: Config;
+  /** What nodes wait for. */
+  readonly foreground: Foreground;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;

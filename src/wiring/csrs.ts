@@ -83,7 +83,7 @@ export function csrSide(
   addresses: AddressSources,
   backend: CertificateSigner,
 ): CsrSide {
-  const { config, clock, log, metrics } = context;
+  const { config, foreground, clock, log, metrics } = context;
   const runs = runningControllers(config);
   const observes = config.mode === 'observe';
   const watched: readonly string[] = KUBELET_SIGNERS;
@@ -178,6 +178,8 @@ export function csrSide(
     limits: WAITING_AT_MOST,
     onRoom: (user) => queueMissing(signing, 'approved', user),
   });
+  foreground.add(approving.queue);
+  foreground.add(signing.queue);
 
   const queue = (csr: Csr): void => {
     if (!served.includes(csr.signerName)) return;
@@ -232,7 +234,7 @@ export function csrSide(
   const cleaner = new Cleaner({
     ...shared,
     ...config.cleaner,
-    goFirst: [approving.queue, signing.queue],
+    foreground,
     isRecorded: (csr) => state.records.isRecorded(csr),
     windows: config.cleaner.retention,
     dryRun: config.cleaner.dryRun || observes,

@@ -34,13 +34,13 @@ const SWEEP_MS = 10 * 60_000;
 
 /** Wires it; nothing runs before its informers and parts are started. */
 export function nodeState(context: Context, transport: Transport, tokens: Informer<TokenRecord>): NodeState {
-  const { config, clock, random, log } = context;
+  const { config, foreground, clock, random, log } = context;
   const { namespace } = config.state;
   const informer = informerOf(context, 'state', stateMapListWatch(transport, namespace));
   const nodes = informerOf(context, 'nodes', nodeListWatch(transport));
   const maps = stateMaps(transport, namespace);
   const vouchedBy = (id: string): readonly string[] | undefined => tokens.get(id)?.addresses;
-  const records = new RecordBook({ stored: informer, maps, vouchedBy, clock, random, log });
+  const records = new RecordBook({ stored: informer, maps, vouchedBy, foreground, clock, random, log });
   const claims = new ClaimDesk({ stored: informer, maps, clock });
   informer.subscribe({ put: (map) => records.stored(map), gone: () => {} });
   const load: Part = {

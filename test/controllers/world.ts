@@ -20,6 +20,7 @@ import { type Binding, groupOfBinding } from '../../src/tokens/binding.ts';
 import { formatTime, type TokenSecretParts } from '../../src/tokens/token-secret.ts';
 import { buildCsrPem, type CsrParts, testAuthority } from '../support/csr-builder.ts';
 import { HELD, onViolation, pool, servingPolicy } from '../policy/good-request.ts';
+import { Foreground } from '../../src/runtime/foreground.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Calls, MemoryAccess, MemoryCsrs, Reports } from '../support/memory-ports.ts';
 import { MemoryTokenSecrets } from '../support/memory-tokens.ts';
@@ -179,13 +180,16 @@ export class World {
         if (options.withSigner !== false) this.signer.offer(csr);
       },
     });
+    const foreground = new Foreground(clock);
+    foreground.add({ inFlight: 0 });
+    foreground.add(this.signing);
     this.cleaner = new Cleaner({
       ...shared,
       isRecorded: ({ name }) => !this.unrecorded.has(name),
       windows: WINDOWS,
       concurrency: 4,
       perSecond: options.perSecond ?? Number.POSITIVE_INFINITY,
-      goFirst: [{ inFlight: 0 }, this.signing],
+      foreground,
       dryRun: options.dryRun ?? false,
     });
     const settle = (csr: Csr): void => {

@@ -1,13 +1,15 @@
-import { after, before, describe, it } from 'mocha';
+import { after, afterEach, before, describe, it } from 'mocha';
 import { expect } from 'chai';
 import { accessReviews } from '../../src/kubernetes/access-reviews.ts';
 import { csrListWatch, csrWriter } from '../../src/kubernetes/csrs.ts';
 import { Events } from '../../src/kubernetes/events.ts';
 import { connectCluster } from '../../src/kubernetes/kubeconfig.ts';
+import { stateMaps } from '../../src/kubernetes/state-maps.ts';
 import { tokenListWatch, tokenSecrets } from '../../src/kubernetes/token-secrets.ts';
 import type { Transport } from '../../src/kubernetes/transport.ts';
+import { claimsMapOf, formatClaim } from '../../src/nodes/record-format.ts';
 import { stateOf } from '../../src/policy/csr-state.ts';
-import { CLIENT_SIGNER, type Csr } from '../../src/ports.ts';
+import { CLIENT_SIGNER, type Csr, type StateMaps } from '../../src/ports.ts';
 import type { TokenRecord } from '../../src/tokens/token-secret.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { Informer, type WatchEvent } from '../../src/runtime/informer.ts';
@@ -242,5 +244,36 @@ describe('the Kubernetes adapter on a real API server', function () {
     } finally {
       await informer.stop();
     }
+  });
+
+  describe('state maps', () => {
+    const NAME = claimsMapOf('abcdef');
+    const PATH = '/api/v1/namespaces/default/configmaps';
+    const maps = (): StateMaps => stateMaps(transport, 'default');
+    afterEach(() => controlPlane().admin.send('DELETE', `${PATH}/${NAME}`));
+    const claim = (node: string): Record<string, string> => ({ [node]: formatClaim({ node, key: 'k', at: 1 }) });
+
+    it('are made where they are missing, and keep what others wrote', async () => {
+      await maps().write(NAME, { ...claim('n-1'), gone: null }, undefined, never);
+      await maps().write(NAME, claim('n-2'), undefined, never);
+      const written = await maps().write(NAME, { ...claim('n-3'), 'n-1': null }, undefined, never);
+      expect([...written.claims.keys()]).to.have.members(['n-2', 'n-3']);
+      expect(await maps().get(NAME, never)).to.deep.equal(written);
+    });
+
+    it('are a conflict to all but the first of those that read the same', async () => {
+      const first = await maps().write(NAME, claim('n-1'), '', never);
+      expect(await failureOf(maps().write(NAME, claim('n-2'), '', never))).to.include({ code: 'Conflict' });
+      await maps().write(NAME, claim('n-2'), first.resourceVersion, never);
+      const late = maps().write(NAME, claim('n-3'), first.resourceVersion, never);
+      expect(await failureOf(late)).to.include({ code: 'Conflict' });
+    });
+
+    it('say of no key whose it is, as the API server would work that out anew for every patch', async () => {
+      await maps().write(NAME, claim('n-1'), undefined, never);
+      for (const node of ['n-2', 'n-3']) await maps().write(NAME, claim(node), undefined, never);
+      const { metadata } = (await controlPlane().admin.must('GET', `${PATH}/${NAME}`)) as { metadata: object };
+      expect(metadata).to.include({ name: NAME }).and.not.have.property('managedFields');
+    });
   });
 });
