@@ -100,7 +100,7 @@ const book = new RecordBook({
     remove: () => Promise.resolve(),
   },
   vouchedBy: () => undefined,
-  foreground: new Foreground(systemClock),
+  foreground: new Foreground(systemClock, () => false),
   clock: systemClock,
   random: Math.random,
   log: { debug: ignore, info: ignore, warn: ignore, error: ignore },

@@ -32,7 +32,7 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
   const records = new RecordBook({
     ...shared,
     vouchedBy,
-    foreground: new Foreground(systemClock),
+    foreground: new Foreground(systemClock, () => false),
     random: () => 0,
     log: SILENT,
   });

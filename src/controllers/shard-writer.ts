@@ -29,8 +29,8 @@ const AT_ONCE_WHEN_STOPPING = 4;
 const MOST_SHARDS_KNOWN = 1_000;
 
 /**
- * When node records are written: those of a shard together, as one costs much the same as fifty, while no node comes if that
- * can be, and the shards with rests between them, as the node that comes just then waits for what is being written.
+ * When node records are written: those of a shard together, as one costs much the same as fifty, each shard while nothing is
+ * decided or signed, and with rests between them, as the node that comes just then waits for what is being written.
  */
 export class ShardWriter {
   readonly #options: ShardWriterOptions;
@@ -39,7 +39,7 @@ export class ShardWriter {
   /** Of nodes that were asked for lately, and that several times a certificate. */
   readonly #shards = new Map<string, string>();
   #timer: (() => void) | undefined;
-  /** When the last change came, and the first of a walk that was not ended. */
+  /** When the last change came, and the first that is not written. */
   #changedAt = 0;
   #groupFrom = 0;
   #failures = 0;
@@ -111,34 +111,29 @@ export class ShardWriter {
     const { clock } = this.#options;
     this.#timer = clock.after(this.#dueAt() - clock.monotonic(), () => {
       this.#timer = undefined;
-      if (this.#isDue()) this.#walk = this.#walkOn();
-      else this.#plan();
+      if (clock.monotonic() < this.#dueAt()) this.#plan();
+      else this.#walk = this.#walkOn();
     });
   }
 
-  #isDue(): boolean {
-    return this.#options.clock.monotonic() >= this.#dueAt();
-  }
-
-  /** One shard after the other, each with what is known of it by then. Where nodes come again, the rest waits with theirs. */
+  /** One shard after the other, each with what is known of it by then. */
   async #walkOn(): Promise<void> {
     const { foreground, clock, random } = this.#options;
     const { signal } = this.#stopping;
-    const began = clock.monotonic();
-    const left = new Set(this.#changed.keys());
+    this.#groupFrom = clock.monotonic();
     let failed = false;
     let inARow = 0;
-    for (const shard of left) {
+    const shards = [...this.#changed.keys()];
+    for (const shard of shards) {
+      if (inARow >= MOST_FAILURES_IN_A_ROW) break;
       await foreground.lull(signal);
-      if (signal.aborted || inARow >= MOST_FAILURES_IN_A_ROW || !this.#isDue()) break;
-      left.delete(shard);
+      if (signal.aborted) break;
       const from = clock.monotonic();
       const isWritten = await this.#write(shard);
       failed ||= !isWritten;
       inARow = isWritten ? 0 : inARow + 1;
       await clock.sleep(Math.min((clock.monotonic() - from) * REST_AFTER_WRITING, MOST_REST_MS), signal);
     }
-    if (left.size === 0) this.#groupFrom = began;
     this.#retryAt = clock.monotonic() + backoff(this.#failures, FIRST_RETRY_MS, MOST_RETRY_MS, random);
     this.#failures = failed ? this.#failures + 1 : 0;
     this.#walk = undefined;

@@ -11,7 +11,7 @@ const RESOURCE = 'configmaps';
 /** Marks the ConfigMaps that are ours: the watch sees no other. */
 const STATE_LABEL = 'kubelet-bootstrap/state';
 const MERGE_PATCH = 'application/merge-patch+json';
-/** Whose each key is need not be worked out: a sixth of what a patch of forty keys costs the API server. */
+/** Where it is not known who owns which key, none is worked out: a sixth of what a patch of 40 keys costs the API server. */
 const NO_FIELD_OWNERS = { managedFields: [{}] };
 
 function readStateMap(object: unknown): StateMap {

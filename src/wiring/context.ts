@@ -10,7 +10,7 @@ import { isRemote, messageOf } from '../errors.ts';
 /** What every part of the service is made with. */
 export interface Context {
   readonly config: Config;
-  /** What nodes wait for. */
+  /** What decides and signs. */
   readonly foreground: Foreground;
   readonly clock: Clock;
   readonly random: () => number;

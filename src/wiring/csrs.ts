@@ -178,9 +178,6 @@ export function csrSide(
     limits: WAITING_AT_MOST,
     onRoom: (user) => queueMissing(signing, 'approved', user),
   });
-  foreground.add(approving.queue);
-  foreground.add(signing.queue);
-
   const queue = (csr: Csr): void => {
     if (!served.includes(csr.signerName)) return;
     const stage = stateOf(csr);

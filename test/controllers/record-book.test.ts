@@ -35,7 +35,7 @@ describe('controllers/record-book', () => {
       stored: state.view,
       maps: state,
       vouchedBy: (id) => (id === 'abcdef' ? ['10.0.0.1'] : undefined),
-      foreground: new Foreground(clock),
+      foreground: new Foreground(clock, () => false),
       clock,
       random: () => 0.5,
       log: reports.log,

@@ -18,9 +18,9 @@ describe('controllers/shard-writer', () => {
   let tookMs: number;
   /** Nodes that cannot be written. */
   let stuck: readonly string[];
-  let signing: { inFlight: number };
+  let isSigning: boolean;
   beforeEach(() => {
-    signing = { inFlight: 0 };
+    isSigning = false;
     clock = new FakeClock();
     begun = [];
     tookMs = 10;
@@ -35,8 +35,7 @@ describe('controllers/shard-writer', () => {
       if (works) for (const node of nodes) writer.written(node);
       return works;
     };
-    const foreground = new Foreground(clock);
-    foreground.add(signing);
+    const foreground = new Foreground(clock, () => isSigning);
     writer = new ShardWriter({ write, foreground, clock, random: () => 1 });
     for (const node of NODES) writer.changed(node);
   });
@@ -58,65 +57,36 @@ describe('controllers/shard-writer', () => {
 
   it('lets what is being signed go first', async () => {
     await clock.advance(5_050);
-    signing.inFlight = 1;
+    isSigning = true;
     await clock.advance(66);
     expect(begunAt()).to.deep.equal([5_000]);
-    signing.inFlight = 0;
+    isSigning = false;
     await clock.advance(100);
     expect(begunAt()).to.deep.equal([5_000, 5_117]);
   });
 
-  it('leaves the rest when nodes come again, until none came for five seconds', async () => {
+  it('writes all the same while signing never ceases, each shard 25 ms later', async () => {
+    isSigning = true;
+    await clock.advance(6_000);
+    expect(begunAt()).to.deep.equal([5_025, 5_150, 5_275, 5_400, 5_525, 5_650]);
+  });
+
+  it('writes with a shard whatever is known of it when its turn comes', async () => {
+    const last = NODES[5] ?? '';
+    const other = Array.from({ length: 999 }, (_, n) => `m-${n}`).find((name) => shardOf(name) === shardOf(last)) ?? '';
+    await clock.advance(5_450);
+    writer.changed(other);
+    await clock.advance(100);
+    expect(begun.at(-1)).to.deep.equal({ at: 5_500, atOnce: 1, nodes: [last, other] });
+  });
+
+  it('writes what changes meanwhile with the next group, five seconds after the last change', async () => {
     await clock.advance(5_250);
     writer.changed(FIRST);
     await clock.advance(4_999);
-    expect(writtenNodes()).to.deep.equal(NODES.slice(0, 3));
-    await clock.advance(10_000);
-    expect(begunAt().slice(3)).to.deep.equal([10_250, 10_350, 10_450, 10_550]);
-    expect(writtenNodes().slice(3)).to.have.members([...NODES.slice(3), FIRST]);
-  });
-
-  describe('while nodes never cease to come', () => {
-    /** One every four seconds. */
-    async function comeFor(ms: number): Promise<void> {
-      for (let gone = 0; gone < ms; gone += 4_000) {
-        writer.changed(FIRST);
-        await clock.advance(4_000);
-      }
-    }
-
-    it('writes everything a minute after the first, without leaving any', async () => {
-      await comeFor(56_000);
-      expect(begun).to.deep.equal([]);
-      writer.changed(FIRST);
-      await clock.advance(4_050);
-      writer.changed(FIRST);
-      await clock.advance(1_000);
-      expect(begunAt()).to.deep.equal([60_000, 60_100, 60_200, 60_300, 60_400, 60_500]);
-    });
-
-    it('writes what came after that a minute after the first of those', async () => {
-      await comeFor(128_000);
-      expect(begunAt().slice(6)).to.deep.equal([124_000]);
-    });
-
-    it('writes what was left when they began to come a minute after its own first', async () => {
-      await clock.advance(5_150);
-      await comeFor(54_850);
-      await clock.advance(1_000);
-      expect(begunAt()).to.deep.equal([5_000, 5_100, 60_000, 60_100, 60_200, 60_300, 60_400]);
-    });
-
-    it('writes with a shard whatever is known of it when its turn comes', async () => {
-      const last = NODES[5] ?? '';
-      const names = Array.from({ length: 999 }, (_, n) => `m-${n}`);
-      const other = names.find((name) => shardOf(name) === shardOf(last)) ?? '';
-      await comeFor(60_000);
-      await clock.advance(450);
-      writer.changed(other);
-      await clock.advance(100);
-      expect(begun.at(-1)).to.deep.equal({ at: 60_500, atOnce: 1, nodes: [last, other] });
-    });
+    expect(begun).to.have.length(6);
+    await clock.advance(1);
+    expect(begunAt().slice(6)).to.deep.equal([10_250]);
   });
 
   it('tries again what failed, after a second, two and four, and not what was written', async () => {
@@ -172,6 +142,16 @@ describe('controllers/shard-writer', () => {
         areWritten: true,
         timers: 0,
       });
+    });
+
+    it('does not let others go first any more', async () => {
+      isSigning = true;
+      await clock.advance(5_020);
+      const stopped = writer.stop(never);
+      await clock.advance(0);
+      expect(begunAt()).to.deep.equal([5_020, 5_020, 5_020, 5_020]);
+      await clock.advance(20);
+      await stopped;
     });
 
     it('does not wait for the end of a rest', async () => {

@@ -180,9 +180,7 @@ export class World {
         if (options.withSigner !== false) this.signer.offer(csr);
       },
     });
-    const foreground = new Foreground(clock);
-    foreground.add({ inFlight: 0 });
-    foreground.add(this.signing);
+    const foreground = new Foreground(clock, () => this.signing.inFlight > 0);
     this.cleaner = new Cleaner({
       ...shared,
       isRecorded: ({ name }) => !this.unrecorded.has(name),

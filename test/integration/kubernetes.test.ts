@@ -269,7 +269,7 @@ describe('the Kubernetes adapter on a real API server', function () {
       expect(await failureOf(late)).to.include({ code: 'Conflict' });
     });
 
-    it('say of no key whose it is, as the API server would work that out anew for every patch', async () => {
+    it('say of no key whose it is', async () => {
       await maps().write(NAME, claim('n-1'), undefined, never);
       for (const node of ['n-2', 'n-3']) await maps().write(NAME, claim(node), undefined, never);
       const { metadata } = (await controlPlane().admin.must('GET', `${PATH}/${NAME}`)) as { metadata: object };

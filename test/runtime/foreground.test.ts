@@ -6,17 +6,13 @@ import { FakeClock } from '../support/fake-clock.ts';
 describe('runtime/foreground', () => {
   let clock: FakeClock;
   let foreground: Foreground;
-  let approving: { inFlight: number };
-  let signing: { inFlight: number };
+  let isBusy: boolean;
   let stop: AbortController;
   let endedAt: number | undefined;
   beforeEach(() => {
     clock = new FakeClock();
-    foreground = new Foreground(clock);
-    approving = { inFlight: 0 };
-    signing = { inFlight: 0 };
-    foreground.add(approving);
-    foreground.add(signing);
+    isBusy = true;
+    foreground = new Foreground(clock, () => isBusy);
     stop = new AbortController();
     endedAt = undefined;
   });
@@ -26,25 +22,21 @@ describe('runtime/foreground', () => {
   }
 
   it('has a lull at once when nothing is in hand', async () => {
+    isBusy = false;
     await wait();
     expect(endedAt).to.equal(0);
   });
 
-  it('has one as soon as the last queue has nothing in hand', async () => {
-    approving.inFlight = 1;
-    signing.inFlight = 16;
+  it('has one as soon as nothing is in hand any more', async () => {
     await wait();
     await clock.advance(9);
-    approving.inFlight = 0;
-    await clock.advance(5);
     expect(endedAt).to.equal(undefined);
-    signing.inFlight = 0;
+    isBusy = false;
     await clock.advance(1);
-    expect(endedAt).to.equal(15);
+    expect(endedAt).to.equal(10);
   });
 
   it('waits 25 ms for it at most', async () => {
-    approving.inFlight = 1;
     await wait();
     await clock.advance(24);
     expect(endedAt).to.equal(undefined);
@@ -53,7 +45,6 @@ describe('runtime/foreground', () => {
   });
 
   it('waits no longer when it is stopped', async () => {
-    approving.inFlight = 1;
     await wait();
     await clock.advance(3);
     stop.abort();
