@@ -178,6 +178,7 @@ export function csrSide(
     limits: WAITING_AT_MOST,
     onRoom: (user) => queueMissing(signing, 'approved', user),
   });
+
   const queue = (csr: Csr): void => {
     if (!served.includes(csr.signerName)) return;
     const stage = stateOf(csr);
