@@ -12,7 +12,6 @@ import {
 } from '../../src/nodes/record-format.ts';
 import type { StateMap } from '../../src/ports.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { Foreground } from '../../src/runtime/foreground.ts';
 
 const NODES = 10_000;
 /** Uses of one pool token: every node has claimed one. */
@@ -100,7 +99,7 @@ const book = new RecordBook({
     remove: () => Promise.resolve(),
   },
   vouchedBy: () => undefined,
-  foreground: new Foreground(systemClock, () => false),
+  foreground: { lull: () => Promise.resolve() },
   clock: systemClock,
   random: Math.random,
   log: { debug: ignore, info: ignore, warn: ignore, error: ignore },

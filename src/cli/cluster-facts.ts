@@ -15,7 +15,6 @@ import type { Transport } from '../kubernetes/transport.ts';
 import type { Store } from '../ports.ts';
 import { addressSide } from '../wiring/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { Foreground } from '../runtime/foreground.ts';
 import { SILENT } from './servers.ts';
 
 /** The facts as they are now; nothing is written. Throws RemoteError for what cannot be read. */
@@ -32,7 +31,7 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
   const records = new RecordBook({
     ...shared,
     vouchedBy,
-    foreground: new Foreground(systemClock, () => false),
+    foreground: { lull: () => Promise.resolve() },
     random: () => 0,
     log: SILENT,
   });

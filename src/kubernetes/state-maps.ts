@@ -12,7 +12,7 @@ const RESOURCE = 'configmaps';
 const STATE_LABEL = 'kubelet-bootstrap/state';
 const MERGE_PATCH = 'application/merge-patch+json';
 /** Where it is not known who owns which key, none is worked out: a sixth of what a patch of 40 keys costs the API server. */
-const NO_FIELD_OWNERS = { managedFields: [{}] };
+const NO_FIELD_OWNERS = [{}];
 
 function readStateMap(object: unknown): StateMap {
   const { name, uid, resourceVersion, createdAt } = readMeta(object);
@@ -54,10 +54,7 @@ export function stateMaps(transport: Transport, namespace: string): StateMaps {
     resourceVersion: string | undefined,
     signal: AbortSignal,
   ): Promise<StateMap> => {
-    const body = {
-      data,
-      metadata: { ...NO_FIELD_OWNERS, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
-    };
+    const body = { data, metadata: { resourceVersion, managedFields: NO_FIELD_OWNERS } };
     return readStateMap(
       await transport.call(
         { verb: 'patch', resource: RESOURCE, path: at(name), contentType: MERGE_PATCH, body },

@@ -6,7 +6,6 @@ import { banChange, formatRecord, releaseChange, shardOf } from '../../src/nodes
 import type { IssuedCertificate } from '../../src/pki/certificate-summary.ts';
 import { CLIENT_SIGNER, type Csr, SERVING_SIGNER } from '../../src/ports.ts';
 import { goodCsr } from '../policy/good-request.ts';
-import { Foreground } from '../../src/runtime/foreground.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Calls, remoteError, Reports } from '../support/memory-ports.ts';
 import { MemoryState } from '../support/memory-state.ts';
@@ -35,7 +34,7 @@ describe('controllers/record-book', () => {
       stored: state.view,
       maps: state,
       vouchedBy: (id) => (id === 'abcdef' ? ['10.0.0.1'] : undefined),
-      foreground: new Foreground(clock, () => false),
+      foreground: { lull: () => Promise.resolve() },
       clock,
       random: () => 0.5,
       log: reports.log,

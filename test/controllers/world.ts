@@ -180,14 +180,13 @@ export class World {
         if (options.withSigner !== false) this.signer.offer(csr);
       },
     });
-    const foreground = new Foreground(clock, () => this.signing.inFlight > 0);
     this.cleaner = new Cleaner({
       ...shared,
       isRecorded: ({ name }) => !this.unrecorded.has(name),
       windows: WINDOWS,
       concurrency: 4,
       perSecond: options.perSecond ?? Number.POSITIVE_INFINITY,
-      foreground,
+      foreground: new Foreground(clock, () => this.signing.inFlight > 0),
       dryRun: options.dryRun ?? false,
     });
     const settle = (csr: Csr): void => {

@@ -16,7 +16,7 @@ import type { Kind, Waited } from '../load-calls.ts';
 
 /** How often each has its turn in a round. */
 const TURNS = 15;
-/** Before them, until what the first certificates were is no burden on the servers any more: measured, for a quarter of a minute. */
+/** Before them: for a quarter of a minute, as measured, the servers are slower by what the first certificates were. */
 const UNCOUNTED_TURNS = 3;
 /** Nodes in a turn. */
 const IN_TURN = 40;
