@@ -47,12 +47,13 @@ export class AddressBook implements AddressSources {
     const vouchedBy = (record.value?.addresses ?? []).map((address) => canonicalAddress(address) ?? address);
     const vouched = [...(inventory.value?.get(nodeName) ?? []), ...vouchedBy];
     const owners = new Map<string, string>();
-    for (const address of (reading.seen.ipAddresses ?? []).map(formatAddress)) {
+    const { seen } = reading();
+    for (const address of (seen.ipAddresses ?? []).map(formatAddress)) {
       const owner = this.#otherOwner(address, nodeName, inventory.value);
       if (owner !== undefined) owners.set(address, owner);
     }
     const suffixes = suffixesOf(policy);
-    for (const name of reading.seen.dnsNames ?? []) {
+    for (const name of seen.dnsNames ?? []) {
       const owner = this.#otherNamed(name, nodeName, inventory.value, suffixes);
       if (owner !== undefined) owners.set(name, owner);
     }

@@ -8,7 +8,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { decisionFields } from './decision-log.ts';
 import { type Decider, type Decision, sourceOf } from './decider.ts';
 import { Pace } from './pace.ts';
-import type { PendingRequests } from './pending-requests.ts';
+import { groupOf, type PendingRequests } from './pending-requests.ts';
 import type { Seats } from './seats.ts';
 
 export interface ApproverOptions {
@@ -100,8 +100,8 @@ export class Approver {
     verdict: Extract<Verdict, { kind: 'approve' }>,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { pending, seats } = this.#options;
-    const group = pending.groupOf(request.csr);
+    const { seats } = this.#options;
+    const group = groupOf(request);
     const left = this.#pace.take(group);
     if (left > 0) return left;
     let written = false;

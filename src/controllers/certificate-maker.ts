@@ -3,7 +3,7 @@ import { type CertificateCheck, certificateCheck } from '../pki/certificate-chec
 import { type CertificatePlan, planCertificate, planValidity } from '../pki/certificate-plan.ts';
 import type { Facts } from '../policy/facts.ts';
 import { poolOfNode } from '../policy/pool-of-node.ts';
-import type { RequestView } from '../policy/request.ts';
+import { nodeNameOfUser, type RequestView } from '../policy/request.ts';
 import type { Authority, CertificateSigner, Log, Telemetry } from '../ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 
@@ -62,10 +62,12 @@ export class CertificateMaker {
     return this.#check.check;
   }
 
-  #plan({ csr, reading, nodeName, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
+  #plan({ csr, reading, usage }: RequestView, facts: Facts, authority: Authority): CertificatePlan {
     const { clock, lifetime, onEarlyEnd } = this.#options;
+    const { csr: read } = reading();
+    const nodeName = read && nodeNameOfUser(read.commonName);
     // An approve verdict promises both; the types cannot know.
-    if (reading.csr === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
+    if (read === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
     const validity = planValidity({
       now: clock.now(),
       lifetimeMs: lifetime(usage, nodeName, poolOfNode(csr, facts)),
@@ -74,6 +76,6 @@ export class CertificateMaker {
       authorityNotAfter: authority.notAfter,
       onEarlyEnd: onEarlyEnd(),
     });
-    return planCertificate({ csr: reading.csr, nodeName, usage, usages: csr.usages, validity });
+    return planCertificate({ csr: read, nodeName, usage, usages: csr.usages, validity });
   }
 }

@@ -5,7 +5,7 @@ import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type T
 import type { Clock } from '../runtime/clock.ts';
 import type { Foreground } from '../runtime/foreground.ts';
 import { Rate } from '../runtime/rate.ts';
-import type { PendingRequests } from './pending-requests.ts';
+import { groupOf, type PendingRequests } from './pending-requests.ts';
 
 export interface CleanerOptions {
   readonly csrs: Store<Csr>;
@@ -82,13 +82,13 @@ export class Cleaner {
     });
     const newest = new Map<string, number>();
     for (const csr of waiting) {
-      const group = pending.groupOf(csr);
+      const group = groupOf(pending.view(csr));
       newest.set(group, Math.max(newest.get(group) ?? 0, csr.createdAt));
     }
-    const superseded = waiting.filter(
-      (csr) =>
-        csr.createdAt < (newest.get(pending.groupOf(csr)) ?? 0) || pending.issuedAfter(pending.view(csr)) !== undefined,
-    );
+    const superseded = waiting.filter((csr) => {
+      const view = pending.view(csr);
+      return csr.createdAt < (newest.get(groupOf(view)) ?? 0) || pending.issuedAfter(view) !== undefined;
+    });
     return new Set(superseded);
   }
 

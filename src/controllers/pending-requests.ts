@@ -6,8 +6,8 @@ import { type RequestView, viewRequest } from '../policy/request.ts';
 export type LaterRequests = Pick<PendingRequests, 'newerThan' | 'issuedAfter'>;
 
 /**
- * Reads the bytes of every waiting CSR once and knows which of them are of the same requester, signer and name. Kept by
- * the events of the informer; what is settled or gone is dropped, but for the last certificate of each group.
+ * Looks at every waiting CSR once and knows which of them are of the same requester, signer and name. Kept by the events
+ * of the informer; what is settled or gone is dropped, but for the last certificate of each group.
  */
 export class PendingRequests {
   readonly #views = new Map<string, RequestView>();
@@ -60,7 +60,7 @@ export class PendingRequests {
     this.#nodes.remove(view.nodeName ?? '', key);
   }
 
-  /** The CSR as the rules see it; its bytes are read at the first call only. */
+  /** The CSR as the rules see it; its name is read at the first call only, the rest when somebody asks. */
   view(csr: Csr): RequestView {
     const known = this.#views.get(csr.uid);
     if (known !== undefined) return known.csr === csr ? known : { ...known, csr };
@@ -99,11 +99,6 @@ export class PendingRequests {
     return [...this.#nodes.of(node)].flatMap((key) => this.#groups.get(key)?.newest(MOST_NEWER) ?? []);
   }
 
-  /** The same for all requests of one requester, signer and common name. */
-  groupOf(csr: Csr): string {
-    return groupOf(this.view(csr));
-  }
-
   /** Name of a request of the same requester, signer and name that was made later and has its certificate. */
   issuedAfter(view: RequestView): string | undefined {
     const issued = this.#issued.get(groupOf(view));
@@ -122,8 +117,9 @@ export class PendingRequests {
   }
 }
 
-function groupOf({ csr, reading }: RequestView): string {
-  return groupKey(csr, reading.seen.commonName ?? '');
+/** The same for all requests of one requester, signer and common name. */
+export function groupOf({ csr, commonName }: RequestView): string {
+  return groupKey(csr, commonName ?? '');
 }
 
 /** By the certificate: the request is not kept. */

@@ -12,6 +12,6 @@ export function placeOf(request: RequestView | undefined): Place {
     class: request.path,
     weight: WEIGHTS[request.path],
     user: request.csr.requester.username,
-    flow: request.reading.seen.commonName ?? '',
+    flow: request.commonName ?? '',
   };
 }

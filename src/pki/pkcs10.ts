@@ -21,28 +21,41 @@ export function readKubeletCsr(request: Uint8Array): CsrReading {
   const report: Report = (code, message) => {
     problems.push({ code, message });
   };
-  const seen = readRequest(request, report);
+  const parts = open(request, report);
+  const seen = parts === undefined ? {} : readParts(parts, report);
   return problems.length === 0 && isComplete(seen)
     ? { csr: seen, seen, problems: [] }
     : { csr: undefined, seen, problems };
 }
 
-function readRequest(request: Uint8Array, report: Report): Partial<KubeletCsr> {
+/**
+ * The common name alone, the same that `readKubeletCsr` sees, for a twentieth of the time with the P-256 key that a
+ * kubelet draws itself: neither key nor signature is looked at. So it tells requests apart, and says nothing about who
+ * made them.
+ */
+export function readCommonName(request: Uint8Array): string | undefined {
+  const parts = open(request, unreported);
+  return parts === undefined ? undefined : readSubject(parts.subject, unreported).commonName;
+}
+
+function unreported(): void {
+  // Whoever asks for the name alone leaves it to the whole reading to say what is wrong.
+}
+
+function open(request: Uint8Array, report: Report): Parts | undefined {
   if (request.length > LARGEST_REQUEST_BYTES) {
     report('RequestTooLarge', `the request has more than ${LARGEST_REQUEST_BYTES} bytes`);
-    return {};
+    return undefined;
   }
   const pem = readOnePem(Buffer.from(request).toString('latin1'), 'CERTIFICATE REQUEST');
   if ('problem' in pem) {
     report('PemMalformed', pem.problem);
-    return {};
+    return undefined;
   }
   const parts = split(pem.der);
-  if (typeof parts === 'string') {
-    report('DerMalformed', `the request is not the DER of a PKCS#10 request: ${parts}`);
-    return {};
-  }
-  return readParts(parts, report);
+  if (typeof parts !== 'string') return parts;
+  report('DerMalformed', `the request is not the DER of a PKCS#10 request: ${parts}`);
+  return undefined;
 }
 
 /** CertificationRequest (RFC 2986 §4) by its fields; `algorithm` and what is not a whole value are contents. */

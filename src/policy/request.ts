@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import type { CsrReading } from '../pki/kubelet-csr.ts';
-import { readKubeletCsr } from '../pki/pkcs10.ts';
+import type { CsrReading, KubeletCsr } from '../pki/kubelet-csr.ts';
+import { readCommonName, readKubeletCsr } from '../pki/pkcs10.ts';
 import { CLIENT_SIGNER, type Csr, SERVING_SIGNER } from '../ports.ts';
 import { tokenIdOfUser } from '../tokens/bootstrap-token.ts';
 import { isNodeName } from '../tokens/binding.ts';
@@ -8,41 +8,52 @@ import type { RequestPath } from './verdict.ts';
 
 export const NODE_USER_PREFIX = 'system:node:';
 
-/** A CSR with its bytes read once; what every rule looks at. */
+/**
+ * A CSR as every rule looks at it. What is a function is worked out when it is first asked for, and once: a request that
+ * waits its turn costs the reading of its name, not a signature to verify.
+ */
 export interface RequestView {
   readonly csr: Csr;
   readonly path: RequestPath;
   /** What kind of certificate the signer makes. */
   readonly usage: 'client' | 'serving';
-  readonly reading: CsrReading;
+  /** Undefined where none can be made out. Claimed by the requester: nothing is verified yet. */
+  readonly commonName: string | undefined;
   /** From the common name; undefined when that is no `system:node:<valid name>`. */
   readonly nodeName: string | undefined;
   /** ID of the bootstrap token that made the request. */
   readonly tokenId: string | undefined;
-  /** SHA-256 of the SubjectPublicKeyInfo, hex; '' where no key could be read. Computed when it is asked for. */
+  readonly reading: () => CsrReading;
+  /** SHA-256 of the SubjectPublicKeyInfo, hex; '' where no key could be read. */
   readonly keyFingerprint: () => string;
-  /** SHA-256 of the bytes of the request, hex. Computed when it is asked for. */
+  /** SHA-256 of the bytes of the request, hex. */
   readonly digest: () => string;
 }
 
-/** Reads the request of a CSR. Total: whatever is wrong with the bytes is in `reading`. */
+/** Looks at the request of a CSR. Total: whatever is wrong with the bytes is in `reading`. */
 export function viewRequest(csr: Csr): RequestView {
-  const reading = readKubeletCsr(csr.request);
-  const nodeName = nodeNameOfUser(reading.seen.commonName ?? '');
+  const { request } = csr;
+  const commonName = readCommonName(request);
+  const reading = once(() => readKubeletCsr(request));
   return {
     csr,
     path: recognise(csr),
     usage: csr.signerName === SERVING_SIGNER ? 'serving' : 'client',
-    reading,
-    nodeName,
+    commonName,
+    nodeName: nodeNameOfUser(commonName ?? ''),
     tokenId: tokenIdOfUser(csr.requester.username),
-    keyFingerprint: once(() => (reading.csr === undefined ? '' : hash('sha256', reading.csr.publicKeyDer, 'hex'))),
-    digest: once(() => hash('sha256', csr.request, 'hex')),
+    reading,
+    keyFingerprint: once(() => fingerprintOf(reading().csr)),
+    digest: once(() => hash('sha256', request, 'hex')),
   };
 }
 
-function once(compute: () => string): () => string {
-  let known: string | undefined;
+function fingerprintOf(csr: KubeletCsr | undefined): string {
+  return csr === undefined ? '' : hash('sha256', csr.publicKeyDer, 'hex');
+}
+
+function once<T>(compute: () => T): () => T {
+  let known: T | undefined;
   return () => (known ??= compute());
 }
 

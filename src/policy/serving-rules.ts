@@ -13,14 +13,14 @@ export const sansPresent: Rule = {
   expected: () => 'at least one DNS name or IP address',
   actual: ({ request }) => describeSans(request),
   violations: ({ request }) =>
-    request.reading.seen.dnsNames === undefined || hasTooManySans(request) || countSans(request) > 0
+    request.reading().seen.dnsNames === undefined || hasTooManySans(request) || countSans(request) > 0
       ? NO_VIOLATIONS
       : [{ code: 'SanMissing', message: 'asks for no DNS name and no IP address' }],
 };
 
 /** Then none of them was read, which is not the same as none. */
 function hasTooManySans({ reading }: RuleInput['request']): boolean {
-  return reading.problems.some(({ code }) => code === 'TooManySans');
+  return reading().problems.some(({ code }) => code === 'TooManySans');
 }
 
 /**
@@ -30,11 +30,11 @@ function hasTooManySans({ reading }: RuleInput['request']): boolean {
 export const dnsNamesOfNode: Rule = {
   name: 'DNS names',
   expected: (input) => quoteAll(admittedNames(input)),
-  actual: ({ request }) => quoteAll(request.reading.seen.dnsNames ?? []),
+  actual: ({ request }) => quoteAll(request.reading().seen.dnsNames ?? []),
   violations: (input) => {
     const { request, facts } = input;
     if (request.nodeName === undefined) return NO_VIOLATIONS;
-    const asked = request.reading.seen.dnsNames ?? [];
+    const asked = request.reading().seen.dnsNames ?? [];
     if (asked.length === 0) return NO_VIOLATIONS;
     if (!facts.addresses.known) return violation('FactUnavailable', `names: ${facts.addresses.why}`);
     const admitted = new Set(admittedNames(input));
@@ -95,10 +95,11 @@ export const addressesVouched: Rule = {
     const vouched = vouchedAddresses(input);
     return vouched === undefined ? `in ${quoteAll(rangesOf(input)?.texts ?? [])}` : `of ${quoteAll(vouched)}`;
   },
-  actual: ({ request }) => quoteAll((request.reading.seen.ipAddresses ?? []).map((address) => formatAddress(address))),
+  actual: ({ request }) =>
+    quoteAll((request.reading().seen.ipAddresses ?? []).map((address) => formatAddress(address))),
   violations: (input) => {
     const { request, facts } = input;
-    const asked = request.reading.seen.ipAddresses ?? [];
+    const asked = request.reading().seen.ipAddresses ?? [];
     if (asked.length === 0) return NO_VIOLATIONS;
     if (!facts.addresses.known) return violation('FactUnavailable', `addresses: ${facts.addresses.why}`);
     const known = facts.addresses.value;

@@ -22,9 +22,11 @@ export const wellFormed: Rule = {
   name: 'CSR is well-formed',
   expected: () => 'one PEM block, strict DER, O and CN, at most one SAN extension, good key and signature',
   actual: ({ request }) =>
-    request.reading.problems.map((problem) => `${problem.code}: ${problem.message}`).join('; ') ||
-    describeKey(request.reading.seen.key),
-  violations: ({ request }) => request.reading.problems,
+    request
+      .reading()
+      .problems.map((problem) => `${problem.code}: ${problem.message}`)
+      .join('; ') || describeKey(request.reading().seen.key),
+  violations: ({ request }) => request.reading().problems,
 };
 
 function describeKey(key: { type: string; curve?: string; bits?: number } | undefined): string {
@@ -36,9 +38,9 @@ function describeKey(key: { type: string; curve?: string; bits?: number } | unde
 export const organization: Rule = {
   name: 'organization',
   expected: () => quote(NODES_GROUP),
-  actual: ({ request }) => quote(request.reading.seen.organization ?? ''),
+  actual: ({ request }) => quote(request.reading().seen.organization ?? ''),
   violations: ({ request }) => {
-    const found = request.reading.seen.organization;
+    const found = request.reading().seen.organization;
     return found === undefined || found === NODES_GROUP
       ? NO_VIOLATIONS
       : violation('OrganizationNotSystemNodes', `organization is ${quote(found)}`);
@@ -49,25 +51,22 @@ export const organization: Rule = {
 export const commonName: Rule = {
   name: 'common name',
   expected: () => 'system:node:<lower-case DNS name>',
-  actual: ({ request }) => quote(request.reading.seen.commonName ?? ''),
-  violations: ({ request: { reading, nodeName } }) =>
-    reading.seen.commonName === undefined || nodeName !== undefined
+  actual: ({ request }) => quote(request.commonName ?? ''),
+  violations: ({ request: { commonName, nodeName } }) =>
+    commonName === undefined || nodeName !== undefined
       ? NO_VIOLATIONS
-      : violation('CommonNameNotNode', `common name is ${quote(reading.seen.commonName)}`),
+      : violation('CommonNameNotNode', `common name is ${quote(commonName)}`),
 };
 
 /** A node asks for itself alone, in renewals and for serving certificates (A14). */
 export const commonNameIsRequester: Rule = {
   name: 'common name is the requester',
   expected: ({ request }) => quote(request.csr.requester.username),
-  actual: ({ request }) => quote(request.reading.seen.commonName ?? ''),
-  violations: ({ request: { csr, reading } }) =>
-    reading.seen.commonName === undefined || reading.seen.commonName === csr.requester.username
+  actual: ({ request }) => quote(request.commonName ?? ''),
+  violations: ({ request: { csr, commonName } }) =>
+    commonName === undefined || commonName === csr.requester.username
       ? NO_VIOLATIONS
-      : violation(
-          'CommonNameNotRequester',
-          `${quote(csr.requester.username)} asks for ${quote(reading.seen.commonName)}`,
-        ),
+      : violation('CommonNameNotRequester', `${quote(csr.requester.username)} asks for ${quote(commonName)}`),
 };
 
 /** The group that the Node authorizer goes by. */
@@ -167,8 +166,9 @@ export const noSans: Rule = {
 
 /** `DNS ["a"], IP ["10.0.0.1"]`, or `none`. */
 export function describeSans({ reading }: RuleInput['request']): string {
-  const dns = reading.seen.dnsNames ?? [];
-  const ips = (reading.seen.ipAddresses ?? []).map((address) => formatAddress(address));
+  const { seen } = reading();
+  const dns = seen.dnsNames ?? [];
+  const ips = (seen.ipAddresses ?? []).map((address) => formatAddress(address));
   const parts = [];
   if (dns.length > 0) parts.push(`DNS ${quoteAll(dns)}`);
   if (ips.length > 0) parts.push(`IP ${quoteAll(ips)}`);
@@ -176,6 +176,7 @@ export function describeSans({ reading }: RuleInput['request']): string {
 }
 
 /** How many names and addresses are asked for, as far as they could be read. */
-export function countSans({ reading: { seen } }: RuleInput['request']): number {
+export function countSans({ reading }: RuleInput['request']): number {
+  const { seen } = reading();
   return (seen.dnsNames?.length ?? 0) + (seen.ipAddresses?.length ?? 0);
 }

@@ -39,7 +39,7 @@ export const tokenUnspent: Rule = {
   remarks: (input) => {
     const used = usedHere(input);
     const { reading, keyFingerprint } = input.request;
-    return used === undefined || reading.csr === undefined || used.key === keyFingerprint()
+    return used === undefined || reading().csr === undefined || used.key === keyFingerprint()
       ? []
       : [
           {

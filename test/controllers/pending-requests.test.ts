@@ -1,3 +1,6 @@
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { mock } from 'node:test';
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
 import { placeOf } from '../../src/controllers/place.ts';
@@ -126,13 +129,39 @@ describe('controllers/pending-requests', () => {
     }
   });
 
-  it('reads the bytes of a request once, and shows every later version of its CSR', () => {
+  it('reads a request once, and shows every later version of its CSR', () => {
     const csr = world.addCsr();
     const before = world.pending.view(csr);
     const approved = world.approveByHand(csr);
     const after = world.pending.view(approved);
-    expect(after.reading).to.equal(before.reading);
+    expect(after.reading()).to.equal(before.reading());
     expect(after.csr).to.equal(approved);
+  });
+
+  it('has nothing of a request verified before it is decided on, and then once', async () => {
+    const verified = mock.method(crypto, 'verify');
+    // The modules under test see the function that counts.
+    syncBuiltinESMExports();
+    try {
+      const csr = world.addCsr();
+      const view = world.pending.view(csr);
+      expect([placeOf(view).flow, view.nodeName]).to.deep.equal(['system:node:worker-1', 'worker-1']);
+      expect([newerThan(csr), world.cleaner.due()]).to.deep.equal([[], []]);
+      expect(verified.mock.callCount()).to.equal(0);
+      for (let look = 0; look < 2; look += 1) await world.decider.decide(world.pending.view(csr), never);
+      expect(verified.mock.callCount()).to.equal(1);
+    } finally {
+      verified.mock.restore();
+      syncBuiltinESMExports();
+    }
+  });
+
+  it('keeps nothing of one that goes while it is decided on', async () => {
+    const csr = world.addCsr();
+    const decided = world.approver.reconcile(csr.name, never);
+    world.csrs.delete(csr.name);
+    await decided;
+    expect(world.pending.ofRequester('system:bootstrap:abcdef')).to.deep.equal([]);
   });
 
   it('keeps nothing of what is gone or settled', () => {

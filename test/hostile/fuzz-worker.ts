@@ -51,9 +51,10 @@ function check(request: Uint8Array): string | undefined {
   const path = PATHS[executions % PATHS.length] ?? 'serving';
   const input = ruleInput(path, { request });
   const verdict = review(input);
-  const { csr, problems } = input.request.reading;
+  const { csr, seen, problems } = input.request.reading();
   if (explainChecks(input).some((each) => each.actual === '')) return 'a check does not say what it found';
   if ((csr === undefined) !== problems.length > 0) return 'refused without a problem, or read with one';
+  if (input.request.commonName !== seen.commonName) return 'another name alone than in the whole';
   if (verdict.kind === 'approve' && csr === undefined) return 'approved what was not read';
   if (problems.some(({ message }) => !PRINTABLE.test(message) || message.length > 4000)) return 'a message is unfit';
   if (csr !== undefined && accepted.size < MOST_KEPT) accepted.set(Buffer.from(request).toString('latin1'), request);

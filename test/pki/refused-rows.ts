@@ -1,13 +1,19 @@
 import { expect } from 'chai';
 import { it } from 'mocha';
 import type { CsrProblemCode, CsrReading } from '../../src/pki/kubelet-csr.ts';
-import { readKubeletCsr } from '../../src/pki/pkcs10.ts';
+import { readCommonName, readKubeletCsr } from '../../src/pki/pkcs10.ts';
 import { buildCsrPem, type CsrParts } from '../support/csr-builder.ts';
 
 /** What is asked for, the one code it gets, how the request differs from a good one, what the message quotes. */
 export type RefusedRow = readonly [string, CsrProblemCode, CsrParts, RegExp];
 
-export const read = (text: string): CsrReading => readKubeletCsr(Buffer.from(text, 'latin1'));
+/** The whole reading, and that the name alone is the same. */
+export function read(text: string): CsrReading {
+  const request = Buffer.from(text, 'latin1');
+  const reading = readKubeletCsr(request);
+  expect(readCommonName(request)).to.equal(reading.seen.commonName);
+  return reading;
+}
 
 /** A test per row: no problem with it. */
 export function accepts(rows: readonly (readonly [string, CsrParts])[]): void {

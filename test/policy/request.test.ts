@@ -8,7 +8,9 @@ import { buildCsrPem } from '../support/csr-builder.ts';
 import { goodCsr, NODE, ruleInput } from './good-request.ts';
 
 const codesOfBytes = (request: Uint8Array): string[] =>
-  viewRequest(goodCsr('renewal', { request })).reading.problems.map(({ code }) => code);
+  viewRequest(goodCsr('renewal', { request }))
+    .reading()
+    .problems.map(({ code }) => code);
 
 describe('policy/request: viewRequest', () => {
   it('reads a good request: path, node and token', () => {
@@ -54,6 +56,16 @@ describe('policy/request: viewRequest', () => {
       expect(viewRequest(goodCsr('renewal', { request: bytes })).nodeName).to.equal(undefined);
     });
   }
+
+  it('verifies nothing of a request before it is asked, and nothing twice', () => {
+    const request = Buffer.from(pem);
+    const { commonName, reading } = viewRequest(goodCsr('renewal', { request }));
+    expect(commonName).to.equal('system:node:worker-1');
+    request.fill(0);
+    expect(reading().problems.map(({ code }) => code)).to.deep.equal(['PemMalformed']);
+    request.set(pem);
+    expect(reading().problems).to.have.length(1);
+  });
 
   it('throws for no bytes at all, and none of them is approved', () => {
     const inside = fc.tuple(fc.nat(pem.length - 1), fc.nat(255)).map(([at, value]) => {
