@@ -100,14 +100,13 @@ export class Approver {
     verdict: Extract<Verdict, { kind: 'approve' }>,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { seats } = this.#options;
     const group = groupOf(request);
     const left = this.#pace.take(group);
     if (left > 0) return left;
     let written = false;
     try {
       // Somebody took the last one since: what is known now says so.
-      if (!(await seats.take(request, decision, signal))) return TAKEN_AGAIN_MS;
+      if (!(await this.#options.seats.take(request, decision, signal))) return TAKEN_AGAIN_MS;
       written = await this.#write(request, decision, verdict, signal);
       return undefined;
     } finally {

@@ -66,7 +66,7 @@ export class CertificateMaker {
     const { clock, lifetime, onEarlyEnd } = this.#options;
     const { csr: read } = reading();
     const nodeName = read && nodeNameOfUser(read.commonName);
-    // An approve verdict promises both; the types cannot know.
+    // An approve verdict promises both, the types cannot know; the node is that of the request that was verified.
     if (read === undefined || nodeName === undefined) throw new TypeError(`${csr.name} was approved unread`);
     const validity = planValidity({
       now: clock.now(),

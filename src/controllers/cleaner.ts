@@ -76,20 +76,18 @@ export class Cleaner {
   /** Requests that wait, with a later one that waits or has its certificate; one pass, however many one node made. */
   #superseded(): ReadonlySet<Csr> {
     const { csrs, pending } = this.#options;
-    const waiting = [...csrs.values()].filter((csr) => {
-      const served = (KUBELET_SIGNERS as readonly string[]).includes(csr.signerName);
-      return served && waits(csr);
-    });
+    const waiting = [...csrs.values()]
+      .filter((csr) => waits(csr) && (KUBELET_SIGNERS as readonly string[]).includes(csr.signerName))
+      .map((csr) => pending.view(csr));
     const newest = new Map<string, number>();
-    for (const csr of waiting) {
-      const group = groupOf(pending.view(csr));
-      newest.set(group, Math.max(newest.get(group) ?? 0, csr.createdAt));
+    for (const view of waiting) {
+      const group = groupOf(view);
+      newest.set(group, Math.max(newest.get(group) ?? 0, view.csr.createdAt));
     }
-    const superseded = waiting.filter((csr) => {
-      const view = pending.view(csr);
-      return csr.createdAt < (newest.get(groupOf(view)) ?? 0) || pending.issuedAfter(view) !== undefined;
-    });
-    return new Set(superseded);
+    const superseded = waiting.filter(
+      (view) => view.csr.createdAt < (newest.get(groupOf(view)) ?? 0) || pending.issuedAfter(view) !== undefined,
+    );
+    return new Set(superseded.map(({ csr }) => csr));
   }
 
   async #remove(csr: Csr, retention: Retention, signal: AbortSignal): Promise<boolean> {

@@ -21,11 +21,10 @@ export const metadataFits: Rule = {
 export const wellFormed: Rule = {
   name: 'CSR is well-formed',
   expected: () => 'one PEM block, strict DER, O and CN, at most one SAN extension, good key and signature',
-  actual: ({ request }) =>
-    request
-      .reading()
-      .problems.map((problem) => `${problem.code}: ${problem.message}`)
-      .join('; ') || describeKey(request.reading().seen.key),
+  actual: ({ request }) => {
+    const { problems, seen } = request.reading();
+    return problems.map(({ code, message }) => `${code}: ${message}`).join('; ') || describeKey(seen.key);
+  },
   violations: ({ request }) => request.reading().problems,
 };
 
@@ -52,10 +51,10 @@ export const commonName: Rule = {
   name: 'common name',
   expected: () => 'system:node:<lower-case DNS name>',
   actual: ({ request }) => quote(request.commonName ?? ''),
-  violations: ({ request: { commonName, nodeName } }) =>
-    commonName === undefined || nodeName !== undefined
+  violations: ({ request }) =>
+    request.commonName === undefined || request.nodeName !== undefined
       ? NO_VIOLATIONS
-      : violation('CommonNameNotNode', `common name is ${quote(commonName)}`),
+      : violation('CommonNameNotNode', `common name is ${quote(request.commonName)}`),
 };
 
 /** A node asks for itself alone, in renewals and for serving certificates (A14). */
@@ -63,10 +62,12 @@ export const commonNameIsRequester: Rule = {
   name: 'common name is the requester',
   expected: ({ request }) => quote(request.csr.requester.username),
   actual: ({ request }) => quote(request.commonName ?? ''),
-  violations: ({ request: { csr, commonName } }) =>
-    commonName === undefined || commonName === csr.requester.username
+  violations: ({ request }) => {
+    const { username } = request.csr.requester;
+    return request.commonName === undefined || request.commonName === username
       ? NO_VIOLATIONS
-      : violation('CommonNameNotRequester', `${quote(csr.requester.username)} asks for ${quote(commonName)}`),
+      : violation('CommonNameNotRequester', `${quote(username)} asks for ${quote(request.commonName)}`);
+  },
 };
 
 /** The group that the Node authorizer goes by. */

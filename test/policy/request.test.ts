@@ -57,7 +57,7 @@ describe('policy/request: viewRequest', () => {
     });
   }
 
-  it('verifies nothing of a request before it is asked, and nothing twice', () => {
+  it('reads the whole of a request when it is asked for, and once', () => {
     const request = Buffer.from(pem);
     const { commonName, reading } = viewRequest(goodCsr('renewal', { request }));
     expect(commonName).to.equal('system:node:worker-1');
