@@ -91,8 +91,7 @@ async function wire(options: AppOptions): Promise<{ parts: readonly Part[]; ops:
     }),
   );
   const inForce: ConfigInForce = new ConfigInForce(config, { clock, log, metrics });
-  const isSigning = (): boolean => requireWired(csrs).controllers.some(({ queue }) => queue.inFlight > 0);
-  const context: Context = { ...options, foreground: new Foreground(clock, isSigning), metrics };
+  const context: Context = { ...options, foreground: new Foreground(clock), metrics };
   const observers = {
     onApiCall: metrics.apiCall.bind(metrics),
     onVaultCall: metrics.vaultCall.bind(metrics),

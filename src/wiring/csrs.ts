@@ -163,7 +163,7 @@ export function csrSide(
   const approving = controllerOf(context, {
     name: 'approver',
     concurrency: config.approver.concurrency,
-    reconcile: (name, signal) => approver.reconcile(name, signal),
+    reconcile: (name, signal) => foreground.hold(() => approver.reconcile(name, signal)),
     placeOf: place,
     // What is only observed may be settled by others before its turn comes, and be reported all the same.
     limits: observes ? undefined : WAITING_AT_MOST,
@@ -173,7 +173,7 @@ export function csrSide(
     name: 'signer',
     drains: true,
     concurrency: config.signer.concurrency,
-    reconcile: (name, signal) => signer.reconcile(name, signal),
+    reconcile: (name, signal) => foreground.hold(() => signer.reconcile(name, signal)),
     placeOf: place,
     limits: WAITING_AT_MOST,
     onRoom: (user) => queueMissing(signing, 'approved', user),

@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from 'mocha';
 import { type Csr, SERVING_SIGNER } from '../../src/ports.ts';
 import { certificateUntil } from '../policy/good-request.ts';
 import { remoteError } from '../support/memory-ports.ts';
+import { inHand } from '../support/in-hand.ts';
 import { HOUR, never, nodeUser, WINDOWS, World } from './world.ts';
 
 describe('controllers/cleaner', () => {
@@ -125,18 +126,18 @@ describe('controllers/cleaner', () => {
 
   it('lets what is being signed go first', async () => {
     await haveDenied(10);
-    world.signing.inFlight = 1;
+    const signed = inHand(world.foreground);
     const sweep = world.cleaner.sweep(never);
     await world.clock.advance(20);
     expect(removed()).to.deep.equal([]);
-    world.signing.inFlight = 0;
-    await world.clock.advance(1);
+    signed();
+    await world.clock.advance(0);
     expect(await sweep).to.equal(10);
   });
 
   it('goes on at forty a second while signing never ceases', async () => {
     await haveDenied(100);
-    world.signing.inFlight = 16;
+    inHand(world.foreground);
     const stop = new AbortController();
     const sweep = world.cleaner.sweep(stop.signal);
     await world.clock.advance(1_000);
@@ -147,11 +148,11 @@ describe('controllers/cleaner', () => {
   it('begins no more in a second than it may after it has let others go first', async () => {
     world = await World.make({ perSecond: 10 });
     await haveDenied(100);
-    world.signing.inFlight = 1;
+    const signed = inHand(world.foreground);
     const sweep = world.cleaner.sweep(never);
     await world.clock.advance(1_000);
     expect(removed().length).to.be.within(9, 10);
-    world.signing.inFlight = 0;
+    signed();
     const before = removed().length;
     await world.clock.advance(1_000);
     expect(removed().length - before).to.be.within(10, 11);
@@ -164,17 +165,17 @@ describe('controllers/cleaner', () => {
     await haveDenied(2);
     const sweep = world.cleaner.sweep(never);
     await world.clock.advance(40);
-    world.signing.inFlight = 1;
+    const signed = inHand(world.foreground);
     await world.clock.advance(60);
     expect(removed()).to.have.length(1);
-    world.signing.inFlight = 0;
-    await world.clock.advance(1);
+    signed();
+    await world.clock.advance(0);
     expect(await sweep).to.equal(2);
   });
 
   it('ends at once when it is stopped, or its copy grows old, while it lets others go first', async () => {
     await haveDenied(10);
-    world.signing.inFlight = 1;
+    inHand(world.foreground);
     const stop = new AbortController();
     const stopped = world.cleaner.sweep(stop.signal);
     await world.clock.advance(5);
@@ -191,7 +192,7 @@ describe('controllers/cleaner', () => {
   it('keeps nobody waiting in a dry run', async () => {
     world = await World.make({ dryRun: true, perSecond: 1 });
     await haveDenied(10);
-    world.signing.inFlight = 1;
+    inHand(world.foreground);
     expect(await world.cleaner.sweep(never)).to.equal(0);
     expect(world.reports.lines.filter((line) => line.includes('dry run'))).to.have.length(10);
   });

@@ -4,6 +4,7 @@ import { ShardWriter } from '../../src/controllers/shard-writer.ts';
 import { shardOf } from '../../src/nodes/record-format.ts';
 import { Foreground } from '../../src/runtime/foreground.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { inHand } from '../support/in-hand.ts';
 import { never } from './world.ts';
 
 /** Nodes of six shards. */
@@ -18,9 +19,8 @@ describe('controllers/shard-writer', () => {
   let tookMs: number;
   /** Nodes that cannot be written. */
   let stuck: readonly string[];
-  let isSigning: boolean;
+  let foreground: Foreground;
   beforeEach(() => {
-    isSigning = false;
     clock = new FakeClock();
     begun = [];
     tookMs = 10;
@@ -35,7 +35,7 @@ describe('controllers/shard-writer', () => {
       if (works) for (const node of nodes) writer.written(node);
       return works;
     };
-    const foreground = new Foreground(clock, () => isSigning);
+    foreground = new Foreground(clock);
     writer = new ShardWriter({ write, foreground, clock, random: () => 1 });
     for (const node of NODES) writer.changed(node);
   });
@@ -57,16 +57,16 @@ describe('controllers/shard-writer', () => {
 
   it('lets what is being signed go first', async () => {
     await clock.advance(5_050);
-    isSigning = true;
+    const signed = inHand(foreground);
     await clock.advance(66);
     expect(begunAt()).to.deep.equal([5_000]);
-    isSigning = false;
-    await clock.advance(100);
-    expect(begunAt()).to.deep.equal([5_000, 5_117]);
+    signed();
+    await clock.advance(50);
+    expect(begunAt()).to.deep.equal([5_000, 5_116]);
   });
 
   it('writes all the same while signing never ceases, each shard 25 ms later', async () => {
-    isSigning = true;
+    inHand(foreground);
     await clock.advance(6_000);
     expect(begunAt()).to.deep.equal([5_025, 5_150, 5_275, 5_400, 5_525, 5_650]);
   });
@@ -145,7 +145,7 @@ describe('controllers/shard-writer', () => {
     });
 
     it('does not let others go first any more', async () => {
-      isSigning = true;
+      inHand(foreground);
       await clock.advance(5_020);
       const stopped = writer.stop(never);
       await clock.advance(0);

@@ -109,8 +109,8 @@ export class World {
   readonly authorityPem: string;
   /** Whether a use of the token is left for who asks. */
   claimed: Claimed = 'claimed';
-  /** How many CSRs the signer has in hand, for the cleaner. */
-  readonly signing = { inFlight: 0 };
+  /** What is being signed, for the cleaner. */
+  readonly foreground = new Foreground(this.clock);
   /** How often the signer said that its backend is back. */
   recovered = 0;
   onEarlyEnd: 'shorten' | 'refuse' = 'shorten';
@@ -186,7 +186,7 @@ export class World {
       windows: WINDOWS,
       concurrency: 4,
       perSecond: options.perSecond ?? Number.POSITIVE_INFINITY,
-      foreground: new Foreground(clock, () => this.signing.inFlight > 0),
+      foreground: this.foreground,
       dryRun: options.dryRun ?? false,
     });
     const settle = (csr: Csr): void => {
