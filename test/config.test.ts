@@ -11,7 +11,7 @@ describe('config: what is right', () => {
     const config = readConfig('config.yaml', LEAST);
     expect(config.controllers).to.deep.equal(['minter', 'approver', 'signer', 'cleaner']);
     expect(config.approver).to.deep.equal({
-      concurrency: 16,
+      concurrency: 32,
       onViolation: 'wait',
       accessReview: 'class',
       staleAfter: 900_000,

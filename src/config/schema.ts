@@ -122,7 +122,7 @@ export const configSchema = z.strictObject({
   kubernetes: z
     .strictObject({
       kubeconfig: file.optional().describe("kubeconfig file; the pod's service account without it"),
-      connections: z.int().min(4).max(256).default(48).describe('Connections to the API server at most'),
+      connections: z.int().min(4).max(256).default(80).describe('Connections to the API server at most'),
       timeout: duration(100, 5 * MINUTE)
         .default(15_000)
         .describe('For one call'),
@@ -145,7 +145,7 @@ export const configSchema = z.strictObject({
     .describe('enforce; observe: decide and write nothing; approve-only: another signs; sign-only: others approve'),
   approver: z
     .strictObject({
-      concurrency: concurrency.default(16).describe('CSRs that are decided on at the same time'),
+      concurrency: concurrency.default(32).describe('CSRs that are decided on at the same time'),
       onViolation: z
         .union([
           waitOrDeny,
@@ -195,7 +195,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   signer: z
     .strictObject({
-      concurrency: concurrency.default(16).describe('CSRs that are signed at the same time'),
+      concurrency: concurrency.default(32).describe('CSRs that are signed at the same time'),
       lifetime: z
         .strictObject({
           client: duration(MINUTE, 10 * YEAR)
