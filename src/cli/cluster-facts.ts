@@ -15,6 +15,7 @@ import type { Transport } from '../kubernetes/transport.ts';
 import type { Store } from '../ports.ts';
 import { addressSide } from '../wiring/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { Foreground } from '../runtime/foreground.ts';
 import { SILENT } from './servers.ts';
 
 /** The facts as they are now; nothing is written. Throws RemoteError for what cannot be read. */
@@ -31,7 +32,7 @@ export async function clusterFacts(config: Config, transport: Transport, signal:
   const records = new RecordBook({
     ...shared,
     vouchedBy,
-    foreground: { lull: () => Promise.resolve() },
+    foreground: new Foreground(systemClock),
     random: () => 0,
     log: SILENT,
   });

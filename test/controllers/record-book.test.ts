@@ -5,6 +5,7 @@ import { emptyRecord, type NodeRecord } from '../../src/nodes/node-record.ts';
 import { banChange, formatRecord, releaseChange, shardOf } from '../../src/nodes/record-format.ts';
 import type { IssuedCertificate } from '../../src/pki/certificate-summary.ts';
 import { CLIENT_SIGNER, type Csr, SERVING_SIGNER } from '../../src/ports.ts';
+import { Foreground } from '../../src/runtime/foreground.ts';
 import { goodCsr } from '../policy/good-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Calls, remoteError, Reports } from '../support/memory-ports.ts';
@@ -34,7 +35,7 @@ describe('controllers/record-book', () => {
       stored: state.view,
       maps: state,
       vouchedBy: (id) => (id === 'abcdef' ? ['10.0.0.1'] : undefined),
-      foreground: { lull: () => Promise.resolve() },
+      foreground: new Foreground(clock),
       clock,
       random: () => 0.5,
       log: reports.log,
