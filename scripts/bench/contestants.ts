@@ -41,7 +41,9 @@ export interface Contestants {
   readonly managerAsShipped: Contestant;
   /** With an approver of serving CSRs beside it, which it leaves to others: `scripts/servers/serving-approver`. */
   readonly managerWithApprover: Contestant;
-  /** The same with as many workers as this service approves with. */
+  /** Both as they are shipped: one worker, and the limit of kube-controller-manager's client. */
+  readonly managerAsShippedWithApprover: Contestant;
+  /** Without that limit, beside an approver that is wider than such operators are shipped. */
   readonly managerWithFastApprover: Contestant;
   /** Two writes for each CSR with a certificate that was made before, and no check: what the API server can take. */
   readonly ceiling: Contestant;
@@ -108,6 +110,7 @@ export async function contestants(): Promise<Contestants> {
     managerWithApprover: manager('kube-controller-manager and an approver', unlimited, 1),
     managerWithFastApprover: manager('kube-controller-manager and an approver of 16 workers', unlimited, 16),
     managerAsShipped: manager('kube-controller-manager as shipped', []),
+    managerAsShippedWithApprover: manager('kube-controller-manager and an approver as shipped', [], 1),
     ceiling: {
       name: 'bare writes',
       start: ({ supervisor, plane, serviceKubeconfig: kubeconfig }) => {
