@@ -21,6 +21,7 @@ import { makeTokens } from './load-tokens.ts';
 
 const CASES: readonly Case[] = [...drains, ...latencies, incident, noisy, joining, cleaning, starting, idle];
 const ROLES: readonly Role[] = ['ours', 'manager', 'ceiling'];
+const ALL_ROLES: readonly string[] = [...ROLES, 'shipped'];
 const DRAINED_AT_MOST = 3_000;
 
 const { values: flags } = parseArgs({
@@ -38,12 +39,25 @@ const { values: flags } = parseArgs({
 });
 const HELP = `npm run bench -- [--case NAME ...] [--full] [--json FILE] [--scale 1] [--rounds N] [--who ROLE ...]
   --full     three rounds at least of every case, and 20,000 stuck renewals in the incident
+  --json     file for every figure of every round
   --minutes  no case begins after so many; 40 unless told
+  --rounds   of every case, whatever it has by itself
   --scale    part of the work that is done, such as 0.2
   --who      only these: ours, manager, shipped, ceiling
   --profile  only a drain, and where the service spends its time in it
 cases:
-${CASES.map(({ name, about }) => `  ${name.padEnd(14)} ${about}\n`).join('')}`;
+${CASES.map(({ name, about }) => `  ${name.padEnd(16)} ${about}\n`).join('')}`;
+
+/** What is wrong with the flags. */
+function wrong(): string | undefined {
+  const noCase = flags.case?.find((given) => CASES.every(({ name }) => name !== given));
+  if (noCase !== undefined) return `--case ${noCase}: no such case`;
+  const noRole = flags.who?.find((given) => !ALL_ROLES.includes(given));
+  if (noRole !== undefined) return `--who ${noRole}: no such role`;
+  const { minutes, scale, rounds = '1' } = flags;
+  const noNumber = Object.entries({ minutes, scale, rounds }).find(([, given]) => !(Number(given) > 0));
+  return noNumber && `--${noNumber[0]} ${noNumber[1]}: not a number above 0`;
+}
 
 const write = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -51,7 +65,6 @@ async function main(): Promise<void> {
   const scale = Number(flags.scale);
   const everything = flags.case === undefined;
   const chosen = CASES.filter(({ name }) => !flags.profile && (everything || flags.case?.includes(name) === true));
-  if ((chosen.length === 0 && !flags.profile) || !(scale > 0)) throw new Error(HELP);
   const all = await contestants();
   const stage = await openStage(write);
   const results: Result[] = [];
@@ -147,8 +160,12 @@ async function clean(stage: Stage, load: Load): Promise<void> {
   await load.forget();
 }
 
+const problem = wrong();
 if (flags.help === true) {
   process.stdout.write(HELP);
-} else {
+} else if (problem === undefined) {
   await main();
+} else {
+  process.stderr.write(`${problem}\n${HELP}`);
+  process.exitCode = 2;
 }
