@@ -19,17 +19,22 @@ export async function addNodes({ admin }: ControlPlane, nodes: readonly string[]
   await gate.addAll(nodes.map((name) => () => admin.must('POST', '/api/v1/nodes', { metadata: { name } }, [409])));
 }
 
-const ROTATION = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/kubeadm:node-autoapprove-certificate-rotation';
+const BINDINGS = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
+const ROTATION = 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient';
 
-/** Runs `during` while nobody may have renewals approved: the talk's incident. */
+/** Runs `during` while nobody may have renewals approved, by whatever binding: the talk's incident. */
 export async function withoutRotation<T>({ admin }: ControlPlane, during: () => Promise<T>): Promise<T> {
-  const held = (await admin.must('GET', ROTATION)) as { metadata: { name: string } };
-  await admin.must('DELETE', ROTATION);
+  const { items } = (await admin.must('GET', BINDINGS)) as {
+    items: { metadata: { name: string }; roleRef: { name: string } }[];
+  };
+  const held = items.filter(({ roleRef }) => roleRef.name === ROTATION);
+  for (const { metadata } of held) await admin.must('DELETE', `${BINDINGS}/${metadata.name}`);
   try {
     return await during();
   } finally {
-    const { name } = held.metadata;
-    await admin.must('POST', ROTATION.slice(0, ROTATION.lastIndexOf('/')), { ...held, metadata: { name } });
+    for (const { metadata, ...rest } of held) {
+      await admin.must('POST', BINDINGS, { ...rest, metadata: { name: metadata.name } });
+    }
   }
 }
 
