@@ -26,6 +26,9 @@ export interface CleanerOptions {
   readonly log: Log;
 }
 
+/** However long the API server asks for. */
+const LONGEST_ASKED_MS = 60_000;
+
 /** Deletes CSRs whose time is over, singly, each by uid and resourceVersion, when nothing else is in hand if it can. */
 export class Cleaner {
   readonly #options: CleanerOptions;
@@ -34,7 +37,10 @@ export class Cleaner {
     this.#options = options;
   }
 
-  /** One pass. Failures of single deletions are logged and left to the next pass; one never stops the others. */
+  /**
+   * One pass. Failures of single deletions are logged and left to the next pass; one never stops the others, but where
+   * the API server asks for a rest (`Retry-After`) they have it, too.
+   */
   async sweep(signal: AbortSignal): Promise<number> {
     const { csrs, concurrency, perSecond, foreground, dryRun, clock } = this.#options;
     if (!csrs.fresh()) return 0;
@@ -53,7 +59,7 @@ export class Cleaner {
         if (!dryRun) await turn();
         isOver ||= signal.aborted || !csrs.fresh();
         if (isOver) return;
-        if (await this.#remove(csr, retention, signal)) removed += 1;
+        if (await this.#remove(csr, retention, rate, signal)) removed += 1;
       }
     };
     await Promise.all(Array.from({ length: concurrency }, removeNext));
@@ -90,7 +96,7 @@ export class Cleaner {
     return new Set(superseded.map(({ csr }) => csr));
   }
 
-  async #remove(csr: Csr, retention: Retention, signal: AbortSignal): Promise<boolean> {
+  async #remove(csr: Csr, retention: Retention, rate: Rate, signal: AbortSignal): Promise<boolean> {
     const { writer, dryRun, telemetry, log } = this.#options;
     const fields = { csr: csr.name, signer: csr.signerName, requester: csr.requester.username, why: retention.class };
     if (dryRun) {
@@ -103,6 +109,7 @@ export class Cleaner {
       log.info(fields, 'CSR removed');
       return true;
     } catch (error) {
+      if (isRemote(error)) rate.pause(Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED_MS));
       // Gone, or changed since, or let go of: the next pass judges it afresh.
       const isOrdinary = signal.aborted || isRemote(error, 'NotFound', 'Conflict');
       if (!isOrdinary) log.warn({ ...fields, error: messageOf(error) }, 'CSR not removed');

@@ -16,6 +16,11 @@ export class Rate {
     this.#apartMs = 1_000 / perSecond;
   }
 
+  /** Lets nothing begin for so long; what waits for its turn already has it. */
+  pause(ms: number): void {
+    this.#nextAt = Math.max(this.#nextAt, this.#clock.monotonic() + ms);
+  }
+
   /** Resolves when the next one may begin, or when `signal` is aborted. */
   async turn(signal: AbortSignal): Promise<void> {
     const now = this.#clock.monotonic();

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { beforeEach, describe, it } from 'mocha';
+import { RemoteError } from '../../src/errors.ts';
 import { type Csr, SERVING_SIGNER } from '../../src/ports.ts';
 import { certificateUntil } from '../policy/good-request.ts';
 import { remoteError } from '../support/memory-ports.ts';
@@ -238,6 +239,24 @@ describe('controllers/cleaner', () => {
     expect(world.reports.lines.filter((line) => line.startsWith('warn'))).to.have.length(1);
     expect(await world.cleaner.sweep(never)).to.equal(1);
     expect(made.map(({ name }) => world.csrs.stored(name))).to.deep.equal([undefined, undefined, undefined]);
+  });
+
+  it('rests for as long as the API server asks for, a minute at most', async () => {
+    for (const [asked, rest] of [
+      [5_000, 5_000],
+      [3_600_000, 60_000],
+    ] as const) {
+      world = await World.make({ perSecond: 10 });
+      await haveDenied(5);
+      const busy = new RemoteError('kubernetes', 'TooManyRequests', 'busy', { retryAfterMs: asked });
+      world.calls.fail('remove', busy);
+      const sweep = world.cleaner.sweep(never);
+      await world.clock.advance(rest - 1);
+      // One whose turn had come already has it.
+      expect(removed().length, `asked for ${asked} ms`).to.be.at.most(2);
+      await world.clock.advance(1_000);
+      expect(await sweep).to.equal(4);
+    }
   });
 
   it('leaves one that changed meanwhile to the next pass, without a word', async () => {

@@ -31,6 +31,18 @@ describe('runtime/rate', () => {
     }
   });
 
+  it('lets nothing begin while it is paused, and nothing in a burst afterwards', async () => {
+    const rate = new Rate(clock, 100);
+    await rate.turn(stop.signal);
+    rate.pause(1_000);
+    rate.pause(10);
+    void beginAll(rate, 1_000);
+    await clock.advance(999);
+    expect(begun).to.equal(0);
+    await clock.advance(101);
+    expect(begun).to.be.within(10, 13);
+  });
+
   it('makes up for a pause of its caller with no burst', async () => {
     const rate = new Rate(clock, 100);
     await rate.turn(stop.signal);
