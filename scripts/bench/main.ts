@@ -55,7 +55,8 @@ function wrong(): string | undefined {
   const noRole = flags.who?.find((given) => !ALL_ROLES.includes(given));
   if (noRole !== undefined) return `--who ${noRole}: no such role`;
   const { minutes, scale, rounds = '1' } = flags;
-  const noNumber = Object.entries({ minutes, scale, rounds }).find(([, given]) => !(Number(given) > 0));
+  if (!(Number(rounds) >= 1)) return `--rounds ${rounds}: not a number from 1`;
+  const noNumber = Object.entries({ minutes, scale }).find(([, given]) => !(Number(given) > 0));
   return noNumber && `--${noNumber[0]} ${noNumber[1]}: not a number above 0`;
 }
 

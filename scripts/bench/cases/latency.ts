@@ -53,7 +53,8 @@ export async function warmUp(load: Load, kind: Kind = 'pool', nodes = nodeNames(
   await load.forget();
 }
 
-async function runIn(load: Load, scale: number, role: Role): Promise<void> {
+/** Until its code is compiled. Nothing of it is counted. */
+export async function runIn(load: Load, scale: number, role: Role): Promise<void> {
   const count = Math.ceil(BEFORE * scale);
   await load.pace('pool', nodeNames(`${role}before`, count), BEFORE_PER_SECOND);
   if (!(await load.issued('pool', count, PATIENCE_MS))) throw new Error(`the first ${count} are not done`);

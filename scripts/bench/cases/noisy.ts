@@ -1,13 +1,12 @@
 import { nodeNames } from '../../../test/support/crowd.ts';
-import { type BenchContext, CAP_MS, type Case, type Figures, quantile } from '../case.ts';
+import { type BenchContext, CAP_MS, type Case, type Figures, quantile, type Role } from '../case.ts';
 import type { Contestant } from '../contestants.ts';
 import { addNodes } from '../surroundings.ts';
-import { waits, warmUp } from './latency.ts';
+import { runIn, waits } from './latency.ts';
 
 const FLOOD = 5_000;
 const PER_SECOND = 125;
 const OTHERS = 100;
-const ALONE_PER_SECOND = 10;
 const OTHERS_PER_SECOND = 2.5;
 /** What an ordinary certificate takes. */
 const WRITES = 2;
@@ -28,25 +27,25 @@ export const noisy: Case = {
   run,
 };
 
-async function run({ stage, load, scale }: BenchContext, who: Contestant): Promise<Figures> {
+async function run({ stage, load, scale }: BenchContext, who: Contestant, role: Role): Promise<Figures> {
   const count = Math.ceil(OTHERS * scale);
   const others = (prefix: string): string[] => nodeNames(prefix, count);
-  await addNodes(stage.plane, ['noisy-0', ...nodeNames('warm', 5), ...others('first'), ...others('second')]);
+  await addNodes(stage.plane, ['noisy-0', ...others('first'), ...others('second')]);
   const running = await who.start(stage);
-  const ask = async (prefix: string, perSecond: number): Promise<number> => {
-    await load.pace('renewal', others(prefix), perSecond);
+  const ask = async (prefix: string): Promise<number> => {
+    await load.pace('renewal', others(prefix), OTHERS_PER_SECOND);
     await load.issued('renewal', count, CAP_MS);
     const p90 = quantile(waits(await load.waited('renewal'), CAP_MS), 0.9);
     await load.forget();
     return p90;
   };
   try {
-    await warmUp(load, 'renewal');
-    const alone = await ask('first', ALONE_PER_SECOND);
+    await runIn(load, scale, role);
+    const alone = await ask('first');
     const flood = Math.ceil(FLOOD * scale);
     const before = await stage.apiCalls();
     const flooding = load.flood('noisy-0', flood, PER_SECOND);
-    const p90 = await ask('second', OTHERS_PER_SECOND);
+    const p90 = await ask('second');
     await flooding;
     // The load's own: each CSR is one call.
     const calls = (await stage.apiCalls()) - before - (flood + count) - count * WRITES;
