@@ -19,11 +19,11 @@ const STUCK = 150;
 
 const VERBS = ['update', 'get', 'list', 'create', 'patch', 'delete'] as const;
 type Verb = (typeof VERBS)[number];
-/** Access reviews of a class are made every 5 s; records of nodes are patched in groups, of which there are 64. */
+/** Access reviews of a class are made every 5 s; records of nodes are written in groups, of which there are 64. */
 const MOST_A_CERTIFICATE: Readonly<Record<Exclude<Verb, 'update'>, number>> = {
   get: 0.01,
   list: 0.01,
-  create: 0.03,
+  create: 0.15,
   patch: 0.15,
   delete: 0,
 };
