@@ -109,6 +109,14 @@ export function isRemote(error: unknown, ...codes: RemoteErrorCode[]): error is 
   return error instanceof RemoteError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** A server, or a proxy in front of it, may ask for more patience than a cluster can afford. */
+const LONGEST_ASKED_MS = 60_000;
+
+/** How long the other side asked us to wait (`Retry-After`), in ms and `mostMs` at most; 0 when it asked for nothing. */
+export function askedMs(error: unknown, mostMs = LONGEST_ASKED_MS): number {
+  return isRemote(error) ? Math.min(error.retryAfterMs ?? 0, mostMs) : 0;
+}
+
 /**
  * Waits for all of them. When several fail for what is wrong in the config, one ConfigError has the problems of all: who
  * mends one should not meet the next.

@@ -1,4 +1,4 @@
-import { isRemote, messageOf } from '../errors.ts';
+import { askedMs, isRemote, messageOf } from '../errors.ts';
 import { waits } from '../policy/csr-state.ts';
 import { type Retention, type RetentionWindows, retentionOf } from '../policy/retention.ts';
 import { type Csr, type CsrWriter, KUBELET_SIGNERS, type Log, type Store, type Telemetry } from '../ports.ts';
@@ -25,9 +25,6 @@ export interface CleanerOptions {
   readonly telemetry: Telemetry;
   readonly log: Log;
 }
-
-/** However long the API server asks for. */
-const LONGEST_ASKED_MS = 60_000;
 
 /** Deletes CSRs whose time is over, singly, each by uid and resourceVersion, when nothing else is in hand if it can. */
 export class Cleaner {
@@ -109,7 +106,7 @@ export class Cleaner {
       log.info(fields, 'CSR removed');
       return true;
     } catch (error) {
-      if (isRemote(error)) rate.pause(Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED_MS));
+      rate.pause(askedMs(error));
       // Gone, or changed since, or let go of: the next pass judges it afresh.
       const isOrdinary = signal.aborted || isRemote(error, 'NotFound', 'Conflict');
       if (!isOrdinary) log.warn({ ...fields, error: messageOf(error) }, 'CSR not removed');

@@ -1,4 +1,4 @@
-import { isRemote, messageOf, RemoteError } from '../errors.ts';
+import { askedMs, isRemote, messageOf, RemoteError } from '../errors.ts';
 import type { Store } from '../ports.ts';
 import { backoff, type Clock } from './clock.ts';
 import { Silence } from './silence.ts';
@@ -55,8 +55,6 @@ export interface InformerOptions<T> {
 
 /** The server sends a bookmark a minute; twice that without a byte means that nobody is talking to us. */
 const SILENCE_MS = 125_000;
-/** A server, or a proxy in front of it, may ask for more patience than a cluster can afford. */
-const LONGEST_ASKED_MS = 60_000;
 const WATCH_SECONDS = 300;
 /** Handlers of a long list may take many seconds together: signs of life and calls in hand get their turn between. */
 const SLICE_MS = 20;
@@ -139,8 +137,7 @@ export class Informer<T> implements Store<T> {
       } catch (error) {
         if (signal.aborted) return;
         if (isRemote(error, 'Expired') || error instanceof SilenceError) resourceVersion = '';
-        const asked = isRemote(error) ? Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED_MS) : 0;
-        const wait = Math.max(asked, backoff(attempt, 200, 30_000, this.#options.random));
+        const wait = Math.max(askedMs(error), backoff(attempt, 200, 30_000, this.#options.random));
         attempt += 1;
         this.#options.onFailure(`${this.#options.name}: ${messageOf(error)}`, wait);
         await this.#options.clock.sleep(wait, signal);

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { isRemote } from '../errors.ts';
+import { askedMs } from '../errors.ts';
 import { backoff, type Clock } from './clock.ts';
 import { FairQueue, type FairQueueOptions, type Place } from './fair-queue.ts';
 import { Room, type RoomLimits } from './room.ts';
@@ -178,8 +178,7 @@ export class WorkQueue {
     const attempt = this.#failures.get(key) ?? 0;
     this.#failures.set(key, attempt + 1);
     const { firstRetryMs = FIRST_RETRY_MS, mostRetryMs = MOST_RETRY_MS, random } = this.#options;
-    const asked = isRemote(error) ? Math.min(error.retryAfterMs ?? 0, mostRetryMs) : 0;
-    const wait = Math.max(asked, backoff(attempt, firstRetryMs, mostRetryMs, random));
+    const wait = Math.max(askedMs(error, mostRetryMs), backoff(attempt, firstRetryMs, mostRetryMs, random));
     this.addAfter(key, place, wait);
     this.#options.onFailure(key, error, wait);
   }

@@ -1,4 +1,4 @@
-import { isRemote } from '../errors.ts';
+import { askedMs, isRemote } from '../errors.ts';
 import { backoff, type Clock } from '../runtime/clock.ts';
 import { VaultFailure } from './failure.ts';
 
@@ -6,7 +6,6 @@ import { VaultFailure } from './failure.ts';
 const FAILURES = 3;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
-const LONGEST_ASKED_MS = 60_000;
 
 /**
  * A circuit breaker around all calls to Vault: after three outages in a row calls fail at once, with what was wrong, and
@@ -63,7 +62,7 @@ export class CallBreaker {
     this.#failures += 1;
     if (this.#failures < FAILURES) return;
     const wait = backoff(this.#failures - FAILURES, FIRST_WAIT_MS, LONGEST_WAIT_MS, this.#random);
-    this.#until = now + Math.max(wait, Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED_MS));
+    this.#until = now + Math.max(wait, askedMs(error));
     this.#last = error;
   }
 

@@ -1,5 +1,5 @@
 import nodeVault from 'node-vault';
-import { RemoteError, type RemoteErrorCode, isRemote } from '../errors.ts';
+import { askedMs, RemoteError, type RemoteErrorCode, isRemote } from '../errors.ts';
 import { type Clock, backoff } from '../runtime/clock.ts';
 import { NoAnswerInTimeError } from '../runtime/exchange.ts';
 import { CallBreaker } from './call-breaker.ts';
@@ -129,7 +129,7 @@ export class VaultClient {
       try {
         return await this.#measured(request, token, signal);
       } catch (error) {
-        const asked = isRemote(error) ? (error.retryAfterMs ?? 0) : 0;
+        const asked = askedMs(error, Infinity);
         const repeats = attempt < retries && isRemote(error, 'Unavailable', 'TooManyRequests');
         if (!repeats || asked > LAST_RETRY_MS) throw error;
         const wait = backoff(attempt, FIRST_RETRY_MS, LAST_RETRY_MS, this.#random);
