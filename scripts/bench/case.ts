@@ -6,7 +6,9 @@ import type { Stage } from './stage.ts';
 /** What one contestant did in one round, by name of the figure. */
 export type Figures = Readonly<Record<string, number>>;
 
-export type Role = 'ours' | 'manager' | 'shipped' | 'ceiling';
+/** In the order of the columns. */
+export const ROLES = ['ours', 'manager', 'shipped', 'ceiling'] as const;
+export type Role = (typeof ROLES)[number];
 
 /** What each of them did. */
 export type FiguresOf = Readonly<Partial<Record<Role, Figures>>>;

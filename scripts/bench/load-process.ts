@@ -1,8 +1,8 @@
 /** Makes the load of the bench (`load-calls.ts`), told by its parent what to do. Its first message is its settings. */
 import PQueue from 'p-queue';
-import { CLIENT_SIGNER, SERVING_SIGNER } from '../../src/ports.ts';
+import { CLIENT_SIGNER } from '../../src/ports.ts';
 import { buildCsrPem } from '../../test/support/csr-builder.ts';
-import { csrBody } from '../../test/support/crowd.ts';
+import { csrBody, SERVING } from '../../test/support/crowd.ts';
 import { HttpsClient } from '../servers/https-client.ts';
 import { readKubeconfig } from '../servers/kubeconfig.ts';
 import { type Following, follow } from './following.ts';
@@ -11,7 +11,6 @@ import type { Answer, Call, Kind, LoadCalls, LoadSettings } from './load-calls.t
 
 const AT_ONCE = 16;
 const SAMPLE_MS = 250;
-const SERVING_USAGES = ['digital signature', 'server auth'];
 
 const nameOf = (kind: Kind, node: string): string => `${kind}-${node}`;
 const addressOf = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
@@ -35,9 +34,7 @@ function load(settings: LoadSettings, seen: Following): LoadCalls {
     const commonName = `system:node:${node}`;
     const serves = kind === 'serving';
     const pem = buildCsrPem(serves ? { commonName, dns: [node], ips: [addressOf((addresses += 1))] } : { commonName });
-    const options = serves
-      ? { signerName: SERVING_SIGNER, usages: SERVING_USAGES }
-      : { signerName: CLIENT_SIGNER, expirationSeconds: 86_400 };
+    const options = serves ? SERVING : { signerName: CLIENT_SIGNER, expirationSeconds: 86_400 };
     createdAt.set(name, performance.now());
     await by.create(csrBody(name, pem, options));
   };

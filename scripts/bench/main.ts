@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nodeNames } from '../../test/support/crowd.ts';
-import type { BenchContext, Case, Entrant, Figures, FiguresOf, Role } from './case.ts';
+import { type BenchContext, type Case, type Entrant, type Figures, type FiguresOf, type Role, ROLES } from './case.ts';
 import { cleaning } from './cases/cleaner.ts';
 import { drains } from './cases/drain.ts';
 import { idle } from './cases/idle.ts';
@@ -20,8 +20,6 @@ import { type Load, startLoad } from './load.ts';
 import { makeTokens } from './load-tokens.ts';
 
 const CASES: readonly Case[] = [...drains, ...latencies, incident, noisy, joining, cleaning, starting, idle];
-const ROLES: readonly Role[] = ['ours', 'manager', 'ceiling'];
-const ALL_ROLES: readonly string[] = [...ROLES, 'shipped'];
 const DRAINED_AT_MOST = 3_000;
 
 const { values: flags } = parseArgs({
@@ -43,7 +41,7 @@ const HELP = `npm run bench -- [--case NAME ...] [--full] [--json FILE] [--scale
   --minutes  no case begins after so many; 40 unless told
   --rounds   of every case, whatever it has by itself
   --scale    part of the work that is done, such as 0.2
-  --who      only these: ours, manager, shipped, ceiling
+  --who      only these: ${ROLES.join(', ')}
   --profile  only a drain, and where the service spends its time in it
 cases:
 ${CASES.map(({ name, about }) => `  ${name.padEnd(16)} ${about}\n`).join('')}`;
@@ -52,7 +50,7 @@ ${CASES.map(({ name, about }) => `  ${name.padEnd(16)} ${about}\n`).join('')}`;
 function wrong(): string | undefined {
   const noCase = flags.case?.find((given) => CASES.every(({ name }) => name !== given));
   if (noCase !== undefined) return `--case ${noCase}: no such case`;
-  const noRole = flags.who?.find((given) => !ALL_ROLES.includes(given));
+  const noRole = flags.who?.find((given) => !(ROLES as readonly string[]).includes(given));
   if (noRole !== undefined) return `--who ${noRole}: no such role`;
   const { minutes, scale, rounds = '1' } = flags;
   if (!(Number(rounds) >= 1)) return `--rounds ${rounds}: not a number from 1`;
@@ -132,8 +130,9 @@ async function runCase(chosen: Case, all: Contestants, context: BenchContext): P
     await clean(context.stage, context.load);
   };
   const count = Number(flags.rounds ?? Math.max(flags.full ? 3 : 1, chosen.rounds));
+  const inEveryRound = ROLES.filter((role) => role !== 'shipped');
   for (let round = 1; round <= count; round += 1) {
-    const order = wanted(round % 2 === 1 ? ROLES : ROLES.toReversed());
+    const order = wanted(round % 2 === 1 ? inEveryRound : inEveryRound.toReversed());
     for (const these of 'runInTurns' in chosen ? [order] : order.map((each) => [each])) await measure(these);
   }
   for (const shipped of wanted(['shipped'])) await measure([shipped]);

@@ -1,6 +1,6 @@
 /** The tables of the bench. */
 import { formatTable } from '../../src/cli/output.ts';
-import { CAP_MS, type Case, type FigureOf, type Figures, type Goal, median, type Role } from './case.ts';
+import { CAP_MS, type Case, type FigureOf, type Figures, type Goal, median, type Role, ROLES } from './case.ts';
 
 /** What a case came to: every round of every contestant. */
 export interface Result {
@@ -14,7 +14,6 @@ const COLUMNS: Readonly<Record<Role, string>> = {
   shipped: 'AS SHIPPED',
   ceiling: 'BARE WRITES',
 };
-const ROLES = Object.keys(COLUMNS) as Role[];
 
 const valuesOf = ({ rounds }: Result, role: Role, figure: string): number[] =>
   (rounds[role] ?? []).map((figures) => figures[figure] ?? NaN).filter((value) => !Number.isNaN(value));

@@ -3,6 +3,7 @@ import PQueue from 'p-queue';
 import { CLIENT_SIGNER } from '../../src/ports.ts';
 import { buildCsrPem } from '../../test/support/csr-builder.ts';
 import type { ControlPlane } from '../servers/control-plane.ts';
+import { BOOTSTRAP_BINDINGS, CLUSTER_ROLE_BINDINGS } from '../servers/rbac.ts';
 import { STORED } from './following.ts';
 import { certifier } from './identities.ts';
 import { cpuSeconds } from './stage.ts';
@@ -19,21 +20,20 @@ export async function addNodes({ admin }: ControlPlane, nodes: readonly string[]
   await gate.addAll(nodes.map((name) => () => admin.must('POST', '/api/v1/nodes', { metadata: { name } }, [409])));
 }
 
-const BINDINGS = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
-const ROTATION = 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient';
+const [, ROTATION] = BOOTSTRAP_BINDINGS.selfnodeclient;
 
 /** Runs `during` while nobody may have renewals approved, by whatever binding: the talk's incident. */
 export async function withoutRotation<T>({ admin }: ControlPlane, during: () => Promise<T>): Promise<T> {
-  const { items } = (await admin.must('GET', BINDINGS)) as {
+  const { items } = (await admin.must('GET', CLUSTER_ROLE_BINDINGS)) as {
     items: { metadata: { name: string }; roleRef: { name: string } }[];
   };
   const held = items.filter(({ roleRef }) => roleRef.name === ROTATION);
-  for (const { metadata } of held) await admin.must('DELETE', `${BINDINGS}/${metadata.name}`);
+  for (const { metadata } of held) await admin.must('DELETE', `${CLUSTER_ROLE_BINDINGS}/${metadata.name}`);
   try {
     return await during();
   } finally {
     for (const { metadata, ...rest } of held) {
-      await admin.must('POST', BINDINGS, { ...rest, metadata: { name: metadata.name } });
+      await admin.must('POST', CLUSTER_ROLE_BINDINGS, { ...rest, metadata: { name: metadata.name } });
     }
   }
 }

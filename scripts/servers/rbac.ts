@@ -1,5 +1,7 @@
 import type { HttpsClient } from './https-client.ts';
 
+export const CLUSTER_ROLE_BINDINGS = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
+
 /** The bindings that TLS bootstrap needs, one flag each, so that a test can leave one out. All true when absent. */
 export interface BootstrapBindings {
   /** `system:bootstrappers` may create and read CSRs. */
@@ -37,6 +39,6 @@ export async function bindBootstrap(admin: HttpsClient, bindings: BootstrapBindi
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: group }],
     };
-    await admin.must('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', binding, [409]);
+    await admin.must('POST', CLUSTER_ROLE_BINDINGS, binding, [409]);
   }
 }

@@ -6,10 +6,9 @@ import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
 import type { Service } from '../../scripts/servers/service.ts';
 import { buildCsrPem } from '../support/csr-builder.ts';
 import { ADDRESSES } from '../../src/tokens/token-secret.ts';
-import { csrBody, CSRS, removeCsrs, seenCsrs, tokenClient, until } from '../support/crowd.ts';
+import { csrBody, CSRS, removeCsrs, seenCsrs, SERVING, tokenClient, until } from '../support/crowd.ts';
 import { nodesAreKnown, requireService } from '../support/running-service.ts';
 
-const SERVING = { signerName: 'kubernetes.io/kubelet-serving', usages: ['digital signature', 'server auth'] };
 const NODES = '/api/v1/nodes';
 const TOKENS = '/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken';
 

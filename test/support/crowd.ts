@@ -3,12 +3,16 @@ import PQueue from 'p-queue';
 import type { ControlPlane } from '../../scripts/servers/control-plane.ts';
 import { HttpsClient } from '../../scripts/servers/https-client.ts';
 import { readKubeconfig } from '../../scripts/servers/kubeconfig.ts';
+import { SERVING_SIGNER } from '../../src/ports.ts';
 import { drawToken } from '../../src/tokens/bootstrap-token.ts';
 import { type Binding, groupOfBinding } from '../../src/tokens/binding.ts';
 import { buildCsrPem } from './csr-builder.ts';
 
 export const CSRS = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 export const CLIENT_USAGES = ['digital signature', 'client auth'] as const;
+
+/** What `csrBody` needs for a serving certificate. */
+export const SERVING = { signerName: SERVING_SIGNER, usages: ['digital signature', 'server auth'] } as const;
 
 /** What is read of a CSR. */
 export interface SeenCsr {
